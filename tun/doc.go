@@ -1,0 +1,2 @@
+// Package tun opens links to somewhere.
+package tun
