@@ -1,0 +1,110 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Backend is the router as the server sees it. Show gives the document of
+// that name, or an error that wraps ErrUnknown; the other two change the
+// static memberships of an interface.
+type Backend interface {
+	Show(ctx context.Context, document string) (any, error)
+	Join(ctx context.Context, change MembershipChange) error
+	Leave(ctx context.Context, change MembershipChange) error
+	Clear(ctx context.Context, document string) error
+}
+
+var (
+	// ErrUnknown marks a name that the router does not know.
+	ErrUnknown = errors.New("unknown")
+	// ErrInvalid marks a request that cannot be meant.
+	ErrInvalid = errors.New("invalid")
+)
+
+// Documents lists what Show knows, in the order in which help names it.
+var Documents = []string{"interfaces", "groups", "memberships", "routes",
+	"protocols", "neighbors", "stats"}
+
+// maxRequest bounds the body of a request, in bytes.
+const maxRequest = 1 << 16
+
+// Serve answers requests on listener until ctx ends, and then within a second
+// closes what is still open.
+func Serve(ctx context.Context, listener *net.UnixListener, backend Backend,
+	log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler(backend),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			server.Close()
+		}
+	})
+	defer stop()
+	refused := func(uid uint32) { log.Warn("control peer refused", "uid", uid) }
+	err := server.Serve(peerListener{listener, refused})
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve the control socket: %w", err)
+}
+
+func handler(backend Backend) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/{document}", func(w http.ResponseWriter, r *http.Request) {
+		document, err := backend.Show(r.Context(), r.PathValue("document"))
+		respond(w, document, err)
+	})
+	mux.HandleFunc("POST /v1/join", change(backend.Join))
+	mux.HandleFunc("POST /v1/leave", change(backend.Leave))
+	mux.HandleFunc("POST /v1/{document}/clear", func(w http.ResponseWriter, r *http.Request) {
+		respond(w, struct{}{}, backend.Clear(r.Context(), r.PathValue("document")))
+	})
+	return mux
+}
+
+func change(apply func(context.Context, MembershipChange) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body MembershipChange
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&body); err != nil {
+			respond(w, nil, fmt.Errorf("%w request: %v", ErrInvalid, err))
+			return
+		}
+		respond(w, struct{}{}, apply(r.Context(), body))
+	}
+}
+
+func respond(w http.ResponseWriter, document any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(status(err))
+		document = failure{Error: err.Error()}
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	// The peer has gone when this fails: there is nobody left to tell.
+	_ = encoder.Encode(document)
+}
+
+func status(err error) int {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return http.StatusNotFound
+	case errors.Is(err, ErrInvalid):
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,113 @@
+// Command umroute is a multicast router for ordinary users: it carries
+// multicast between containers, network namespaces and labs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// The exit statuses of every command.
+const (
+	statusDone   = 0
+	statusFailed = 1 // failed while running
+	statusUsage  = 2 // wrong usage or configuration
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := execute(ctx, os.Args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// execute runs one command line and gives the exit status.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := newApp(stdout, stderr).RunContext(ctx, args)
+	if err == nil {
+		return statusDone
+	}
+	if _, silent := errors.AsType[silentError](err); !silent {
+		fmt.Fprintf(stderr, "umroute: %v\n", err)
+	}
+	if _, usage := errors.AsType[usageError](err); usage {
+		return statusUsage
+	}
+	return statusFailed
+}
+
+// usageError marks an error of the command line or the configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// silentError has been told already.
+type silentError struct{ error }
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:      "umroute",
+		Usage:     "a multicast router for ordinary users",
+		Version:   version(),
+		Writer:    stdout,
+		ErrWriter: stderr,
+		Commands: []*cli.Command{
+			runCommand(), checkCommand(), demoCommand(), showCommand(), clearCommand(),
+			membershipCommand("join"), membershipCommand("leave"),
+			sendCommand(), recvCommand(),
+		},
+		Action:          rejectUnknown("umroute"),
+		ExitErrHandler:  func(*cli.Context, error) {}, // execute decides
+		HideHelpCommand: true,
+	}
+	setUsageErrors(app.Commands)
+	app.OnUsageError = usageErrorOf
+	return app
+}
+
+// setUsageErrors makes each wrong flag exit with statusUsage and one line.
+func setUsageErrors(commands []*cli.Command) {
+	for _, command := range commands {
+		command.OnUsageError = usageErrorOf
+		command.HideHelpCommand = true
+		setUsageErrors(command.Subcommands)
+	}
+}
+
+func usageErrorOf(c *cli.Context, err error, _ bool) error {
+	return usagef("%w\nrun '%s --help' for the flags", err, c.Command.HelpName)
+}
+
+// rejectUnknown is the action where only a subcommand makes sense.
+func rejectUnknown(parent string) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if !c.Args().Present() {
+			if err := cli.ShowSubcommandHelp(c); err != nil {
+				return err
+			}
+			return usageError{silentError{errors.New("no command given")}}
+		}
+		return usagef("%s: unknown command %q; run '%s --help' for the list",
+			parent, c.Args().First(), parent)
+	}
+}
+
+// noArguments refuses what stands behind the flags. The flag package ends at
+// the first word that is no flag, so a flag behind one would be lost.
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return usagef("%s: unexpected argument %q", c.Command.HelpName, c.Args().First())
+	}
+	return nil
+}
