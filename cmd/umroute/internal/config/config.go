@@ -99,9 +99,9 @@ type Interface struct {
 	MLD  Membership
 }
 
-// DefaultInterface returns the interface that a configuration without any key
-// describes. It has no address, so its IGMP is off.
-func DefaultInterface(name string) Interface {
+// DefaultInterface returns the interface that a configuration with nothing but
+// these addresses describes. Without an IPv4 address its IGMP is off.
+func DefaultInterface(name string, addresses ...netip.Prefix) Interface {
 	return Interface{
 		Name:         name,
 		Link:         LinkTUN,
@@ -109,6 +109,7 @@ func DefaultInterface(name string) Interface {
 		IO:           IOAuto,
 		Domain:       "default",
 		MTU:          1500,
+		Addresses:    addresses,
 		PeerRoutes:   true,
 		TTLThreshold: 1,
 		IGMP:         defaultMembership(igmpVersions.highest),

@@ -1,0 +1,201 @@
+package config
+
+import (
+	"net/netip"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// draft is an interface whose place in the file is still of use.
+type draft struct {
+	Interface
+	at          marks
+	placed      bool       // its netns and device could be read
+	addressesAt []Position // of each of Addresses
+	peersAt     []Position // of each of PeerAddresses
+}
+
+func (d *decoder) interfaces(e entry) []draft {
+	var drafts []draft
+	for _, e := range d.entries(e.value, e.key) {
+		if !validName(e.key) {
+			d.problem(e.at, namePattern, "interfaces: %s is not a name", quote(e.key))
+		}
+		drafts = append(drafts, d.iface(e))
+	}
+	return drafts
+}
+
+func (d *decoder) iface(e entry) draft {
+	i := draft{Interface: DefaultInterface(e.key), placed: true}
+	i.Pos = e.at
+	known := fields{
+		"domain": func(e entry) { d.name(e, &i.Domain) },
+		"mtu":    func(e entry) { d.number(e, &i.MTU, minIPv4MTU, maxMTU) },
+		"ttl-threshold": func(e entry) {
+			ttl := int(i.TTLThreshold)
+			d.number(e, &ttl, 1, 255)
+			i.TTLThreshold = uint8(ttl)
+		},
+		"boundary": func(e entry) { i.Boundary = d.groupNetworks(e) },
+	}
+	d.deviceFields(known, &i)
+	d.addressFields(known, &i)
+	var igmp, mld entry
+	known["igmp"] = func(e entry) { igmp = e }
+	known["mld"] = func(e entry) { mld = e }
+	i.at = d.section(e.value, e.key, known)
+
+	// The addresses and the MTU decide what is on by default.
+	i.Interface = i.withEnabled()
+	d.membership(igmp, igmpFamily, &i.IGMP)
+	enabledAt := d.membership(mld, mldFamily, &i.MLD)["enabled"]
+	if i.MLD.Enabled && i.MTU < minIPv6MTU {
+		d.problem(enabledAt, "1280 is the least (RFC 8200 section 5)",
+			"mld: mtu %d carries no IPv6", i.MTU)
+	}
+	d.checkMTU(&i)
+	d.checkDescriptor(&i)
+	return i
+}
+
+// deviceFields adds the keys that say where packets come from and go to.
+func (d *decoder) deviceFields(known fields, i *draft) {
+	known["link"] = func(e entry) { d.link(e, &i.Link) }
+	known["netns"] = func(e entry) { i.placed = d.netns(e, &i.Netns) && i.placed }
+	known["device"] = func(e entry) { i.placed = d.device(e, &i.Device) && i.placed }
+	// 0 to 2 are standard input, output and error.
+	known["fd"] = func(e entry) { d.number(e, &i.FD, 3, 1<<20) }
+	known["io"] = func(e entry) { d.io(e, &i.IO) }
+	known["coalesce"] = func(e entry) {
+		var on bool
+		if d.boolean(e, &on) && on {
+			d.unsupported(e.valueAt(), "coalesce: true")
+		}
+	}
+}
+
+func (d *decoder) link(e entry, target *Link) {
+	s := string(*target)
+	if !d.choice(e, &s, "tun", "tap", "packet", "host") {
+		return
+	}
+	if s == "packet" || s == "host" {
+		d.unsupported(e.valueAt(), "link: "+s)
+		return
+	}
+	*target = Link(s)
+}
+
+func (d *decoder) io(e entry, target *IO) {
+	s := string(*target)
+	if !d.choice(e, &s, "auto", "uring", "vectored", "plain") {
+		return
+	}
+	if s == "uring" {
+		d.unsupported(e.valueAt(), "io: uring")
+		return
+	}
+	*target = IO(s)
+}
+
+// addressFields adds the keys of the addresses on both sides of the link.
+func (d *decoder) addressFields(known fields, i *draft) {
+	known["addresses"] = func(e entry) { i.Addresses, i.addressesAt = d.hosts(e) }
+	known["peer-addresses"] = func(e entry) { i.PeerAddresses, i.peersAt = d.hosts(e) }
+	known["peer-routes"] = func(e entry) { d.boolean(e, &i.PeerRoutes) }
+}
+
+// hosts reads addresses that a host can have, with their prefix lengths.
+func (d *decoder) hosts(e entry) (hosts []netip.Prefix, at []Position) {
+	if _, ok := e.value.(*ast.SequenceNode); !ok {
+		d.addressFault = true
+	}
+	d.list(e, func(e entry) {
+		var p netip.Prefix
+		if !d.prefix(e, &p) {
+			d.addressFault = true
+			return
+		}
+		if why := hostFault(p); why != "" {
+			d.addressFault = true
+			d.problem(e.valueAt(), "as in 10.0.1.1/24 or fd00:1::1/64",
+				"%s: %s is %s", e.key, p, why)
+			return
+		}
+		hosts, at = append(hosts, p), append(at, e.valueAt())
+	})
+	return hosts, at
+}
+
+// hostFault says why an address can't be a host's, "" where it can.
+func hostFault(p netip.Prefix) string {
+	a := p.Addr()
+	switch {
+	case a.IsMulticast():
+		return "multicast"
+	case a.IsUnspecified():
+		return "the unspecified address"
+	case a.IsLoopback():
+		return "a loopback address"
+	case p.Bits() == 0:
+		return "without a prefix length"
+	}
+	// RFC 3021 section 2.1: /31 has neither; RFC 1122 section 3.2.1.3.
+	if !a.Is4() || p.Bits() >= 31 {
+		return ""
+	}
+	if a == broadcast(p) {
+		return "the broadcast address of its prefix"
+	}
+	if a == p.Masked().Addr() {
+		return "the network address of its prefix"
+	}
+	return ""
+}
+
+// broadcast returns the last address of an IPv4 prefix.
+func broadcast(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for bit := p.Bits(); bit < 32; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// groupNetworks reads a list of multicast prefixes.
+func (d *decoder) groupNetworks(e entry) (groups []netip.Prefix) {
+	d.list(e, func(e entry) {
+		var p netip.Prefix
+		if d.groupNetwork(e, &p) {
+			groups = append(groups, p)
+		}
+	})
+	return groups
+}
+
+func (d *decoder) checkMTU(i *draft) {
+	if i.MTU >= minIPv6MTU {
+		return
+	}
+	for n, a := range i.Addresses {
+		if a.Addr().Is6() {
+			d.problem(i.addressesAt[n], "1280 is the least (RFC 8200 section 5)",
+				"addresses: mtu %d carries no IPv6", i.MTU)
+		}
+	}
+}
+
+// checkDescriptor holds that a descriptor stands instead of a device.
+func (d *decoder) checkDescriptor(i *draft) {
+	if _, given := i.at["fd"]; !given {
+		return
+	}
+	for _, key := range []string{"netns", "device"} {
+		if at, ok := i.at[key]; ok {
+			d.problem(at, "give either fd, or netns and device",
+				"%s: not together with fd", key)
+		}
+	}
+	i.Netns, i.Device = Netns{}, ""
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Load reads the configuration in a file of at most 1 MiB. The error is an
+// *fs.PathError where the file can't be read, else Problems.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse reads a configuration. The name stands for the file in the error,
+// which is of type Problems and tells everything that is wrong.
+func Parse(name string, data []byte) (*Config, error) {
+	d := &decoder{file: name, budget: maxNodes}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	root := d.document(data)
+	if len(d.problems) == 0 {
+		c := d.config(root)
+		if len(d.problems) == 0 {
+			return c, nil
+		}
+	}
+	d.problems.sort()
+	return nil, d.problems
+}
+
+// document returns the only document of a file, nil where it is empty.
+func (d *decoder) document(data []byte) ast.Node {
+	if len(data) > maxFileSize {
+		d.problem(fileStart, "", "larger than %d bytes", maxFileSize)
+		return nil
+	}
+	if d.checkText(data); len(d.problems) > 0 {
+		return nil
+	}
+	tokens := lexer.Tokenize(string(data))
+	if d.checkNesting(tokens); len(d.problems) > 0 {
+		return nil
+	}
+	file, err := parseTokens(tokens)
+	if err != nil {
+		d.syntax(err)
+		return nil
+	}
+	return d.onlyDocument(file)
+}
+
+// parseTokens turns a panic of the parser, which is not ours, into an error:
+// what a file holds must not end the router that reloads it.
+func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			file, err = nil, fmt.Errorf("not YAML: %v", fault)
+		}
+	}()
+	// Duplicate keys are found in section, all of them.
+	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+}
+
+func (d *decoder) syntax(err error) {
+	var fault *yaml.SyntaxError
+	if errors.As(err, &fault) && fault.Token != nil && fault.Token.Position != nil {
+		at := fault.Token.Position
+		d.problem(Position{at.Line, at.Column}, "", "%s", fault.Message)
+		return
+	}
+	d.problem(fileStart, "", "%v", err)
+}
+
+func (d *decoder) onlyDocument(file *ast.File) ast.Node {
+	var root ast.Node
+	for _, doc := range file.Docs {
+		switch {
+		case doc.Body == nil:
+		case doc.Body.Type() == ast.DirectiveType:
+			d.problem(position(doc.Body), "", "YAML directives are not allowed here")
+		case root != nil:
+			d.problem(position(doc.Body), "one file holds one router", "second document")
+			return nil
+		default:
+			root = doc.Body
+		}
+	}
+	if root == nil {
+		return nil
+	}
+	d.anchors = make(map[string]ast.Node)
+	ast.Walk(anchorVisitor{d}, root)
+	return root
+}
+
+// anchorVisitor collects the anchors of a document.
+type anchorVisitor struct{ d *decoder }
+
+// Visit implements ast.Visitor.
+func (v anchorVisitor) Visit(n ast.Node) ast.Visitor {
+	anchor, ok := n.(*ast.AnchorNode)
+	if !ok || anchor.Name == nil {
+		return v
+	}
+	name := anchor.Name.GetToken().Value
+	if _, again := v.d.anchors[name]; again {
+		v.d.problem(position(anchor.Name), "", "anchor %q is defined twice", name)
+	}
+	v.d.anchors[name] = anchor
+	return v
+}
+
+// checkText finds what no parser needs to see: bytes that are not text, and
+// tabs as indentation, which YAML 1.2 section 6.1 forbids.
+func (d *decoder) checkText(data []byte) {
+	at, indent := fileStart, true
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			d.problem(at, "a configuration is UTF-8", "byte 0x%02x is not text", data[0])
+			return
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f:
+			d.problem(at, "a configuration is UTF-8", "byte 0x%02x is not text", r)
+			return
+		case r == '\t' && indent:
+			d.problem(at, "YAML takes spaces only", "a tab in the indentation")
+			indent = false
+		case r != ' ':
+			indent = r == '\n'
+		}
+		at.Column++
+		if r == '\n' {
+			at = Position{at.Line + 1, 1}
+		}
+		data = data[size:]
+	}
+}
+
+// checkNesting refuses depths on which the parser, which recurses, would
+// spend minutes and its stack.
+func (d *decoder) checkNesting(tokens token.Tokens) {
+	flow, row, line := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			row, line = 0, t.Position.Line
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow = max(0, flow-1)
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType,
+			token.MappingValueType:
+			row++
+		case token.CollectEntryType:
+			row = 0
+		}
+		if flow > maxNesting || row > maxNesting {
+			at := Position{t.Position.Line, t.Position.Column}
+			d.problem(at, "", "nested deeper than %d levels", maxNesting)
+			return
+		}
+	}
+}
