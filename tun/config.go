@@ -1,0 +1,136 @@
+package tun
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+)
+
+// Values that stand for the zero value of a field of [Config].
+const (
+	DefaultName       = "mc0"
+	DefaultMTU        = 1500
+	DefaultTxQueueLen = 1000
+)
+
+// Ways to move packets, for [Config.IO] and as [Device] reports them.
+const (
+	// IOVectored waits once for a batch of packets and takes them with
+	// non-blocking calls.
+	IOVectored = "vectored"
+	// IOPlain moves one packet a call through package water.
+	IOPlain = "plain"
+)
+
+// Limits of an IP MTU in octets: what IPv4 asks of every link (RFC 791 section
+// 3.2), what IPv6 asks (RFC 8200 section 5), and the most a TUN carries.
+const (
+	minMTU     = 68
+	minMTUIPv6 = 1280
+	maxMTU     = 65535
+)
+
+// maxNameLen is the kernel's IFNAMSIZ without the terminating zero.
+const maxNameLen = 15
+
+// Config says which device a link is and how its namespace's side is set up.
+// The zero value is a TUN named mc0 in the namespace of this process, without
+// addresses.
+type Config struct {
+	// Name is the device's name in its namespace, at most 15 octets.
+	Name string `json:"name"`
+	// Kind is KindTUN or KindTAP.
+	Kind Kind `json:"kind"`
+	// Netns is the device's network namespace, in any form that
+	// [umroute/tun/netns.Resolve] takes. With pid:N the link lives as long as
+	// that process.
+	Netns string `json:"netns,omitempty"`
+	// IO is "", "auto", IOVectored or IOPlain.
+	IO string `json:"io,omitempty"`
+	// MTU is the IP MTU in octets, 68 to 65535, and at least 1280 with an IPv6
+	// peer address. 0 means 1500; for a descriptor, what its device has.
+	MTU int `json:"mtu,omitempty"`
+	// TxQueueLen is how many packets wait in the kernel for a read; more are
+	// lost. 0 means 1000.
+	TxQueueLen int `json:"txqueuelen,omitempty"`
+	// Addresses are the router's own on this link. They are not put on the
+	// kernel's device: they are the next hops of the peer's routes on a TAP.
+	Addresses []netip.Prefix `json:"addresses,omitempty"`
+	// PeerAddresses are put on the kernel's device.
+	PeerAddresses []netip.Prefix `json:"peer_addresses,omitempty"`
+	// PeerRoutes gives the namespace, for each family that has a peer address,
+	// a route for all multicast and a default route through the router. A
+	// default route that is there already keeps its precedence.
+	PeerRoutes bool `json:"peer_routes,omitempty"`
+	// Logger gets what is worth knowing and no error; nil discards it.
+	Logger *slog.Logger `json:"-"`
+}
+
+// withDefaults fills in what zero values stand for and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	if c.Name == "" {
+		c.Name = DefaultName
+	}
+	if c.MTU == 0 {
+		c.MTU = DefaultMTU
+	}
+	if c.TxQueueLen == 0 {
+		c.TxQueueLen = DefaultTxQueueLen
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, c.validate()
+}
+
+func (c Config) validate() error {
+	if err := checkName(c.Name); err != nil {
+		return err
+	}
+	if c.Kind != KindTUN && c.Kind != KindTAP {
+		return fmt.Errorf("device %s: kind %d is neither TUN nor TAP", c.Name, c.Kind)
+	}
+	if _, err := ioMode(c.IO); err != nil {
+		return fmt.Errorf("device %s: %w", c.Name, err)
+	}
+	if c.MTU < minMTU || c.MTU > maxMTU {
+		return fmt.Errorf("device %s: mtu %d: want %d to %d", c.Name, c.MTU, minMTU, maxMTU)
+	}
+	if c.TxQueueLen < 0 {
+		return fmt.Errorf("device %s: txqueuelen %d is negative", c.Name, c.TxQueueLen)
+	}
+	for _, p := range c.PeerAddresses {
+		if !p.IsValid() || p.Addr().IsMulticast() || p.Addr().IsUnspecified() {
+			return fmt.Errorf("device %s: peer address %s: not a host's address", c.Name, p)
+		}
+		if p.Addr().Is6() && c.MTU < minMTUIPv6 {
+			return fmt.Errorf("device %s: mtu %d: IPv6 address %s needs %d",
+				c.Name, c.MTU, p, minMTUIPv6)
+		}
+	}
+	return nil
+}
+
+// checkName keeps names that the kernel would cut, refuse or fill in.
+func checkName(name string) error {
+	switch {
+	case len(name) > maxNameLen:
+		return fmt.Errorf("device name %q: longer than %d octets", name, maxNameLen)
+	case name == "." || name == "..", strings.ContainsAny(name, "/:% \t\n\v\f\r\x00"):
+		return fmt.Errorf("device name %q: no slash, colon, percent sign or space, "+
+			"and neither . nor ..", name)
+	}
+	return nil
+}
+
+// ioMode is the way to move packets that a setting asks for.
+func ioMode(setting string) (string, error) {
+	switch setting {
+	case "", "auto", IOVectored:
+		return IOVectored, nil
+	case IOPlain:
+		return IOPlain, nil
+	}
+	return "", fmt.Errorf("io %q: want auto, %s or %s", setting, IOVectored, IOPlain)
+}

@@ -1,0 +1,33 @@
+package tun
+
+// EventType says what became of a link's device.
+type EventType uint8
+
+const (
+	EventUp      EventType = iota + 1 // the device is administratively up
+	EventDown                         // the device is administratively down
+	EventMTU                          // the MTU changed
+	EventRemoved                      // the device or its namespace is gone, for good
+)
+
+// String is the event in a word or two, for logs.
+func (t EventType) String() string {
+	switch t {
+	case EventUp:
+		return "up"
+	case EventDown:
+		return "down"
+	case EventMTU:
+		return "mtu changed"
+	case EventRemoved:
+		return "removed"
+	}
+	return "unknown"
+}
+
+// Event is a change of a link's device.
+type Event struct {
+	Type EventType
+	// MTU is the device's IP MTU in octets after the change.
+	MTU int
+}

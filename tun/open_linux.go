@@ -1,0 +1,236 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/songgao/water"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"umroute/tun/netns"
+)
+
+// Open opens a TUN or TAP and configures its namespace's side: MTU, queue,
+// multicast flag, addresses, up, routes. A device that is absent is made and
+// disappears with the link. One that is there is used as it is, persistent or
+// multi-queue, and what Open sets on it stays. What is right already is not set
+// again, so a device that root prepared for this user needs no privilege. In a
+// namespace other than this process's own, Open also brings loopback up, which
+// programs there expect.
+//
+// Making a device needs CAP_NET_ADMIN in its namespace. Where the namespace
+// may not be entered, but belongs to a user namespace of the same user, as
+// with rootless containers, a short-lived helper does it (see [RunHelper]).
+func Open(config Config) (*Link, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d, err := openIn(config)
+	if err != nil {
+		return nil, fmt.Errorf("open %s %s%s: %w",
+			config.Kind, config.Name, inNetns(config.Netns), err)
+	}
+	return newLink(d, config)
+}
+
+// inNetns is the namespace as error messages name it.
+func inNetns(spec string) string {
+	if spec == "" || spec == "self" {
+		return ""
+	}
+	return " in netns " + spec
+}
+
+func openIn(config Config) (device, error) {
+	// The process first: if it still runs once its namespace is open, then that
+	// namespace was its own and not that of a later process of the same number.
+	process, err := openProcess(config.Netns)
+	if err != nil {
+		return device{}, err
+	}
+	d, err := openAt(config)
+	if err == nil && process != nil && hasExited(process) {
+		d.close()
+		err = errProcessExited
+	}
+	if err != nil {
+		if process != nil {
+			process.Close()
+		}
+		return device{}, err
+	}
+	d.process = process
+	return d, nil
+}
+
+// openAt enters the namespace itself or sends the helper.
+func openAt(config Config) (d device, err error) {
+	path, err := netns.Resolve(config.Netns)
+	if err != nil {
+		return device{}, err
+	}
+	entered := false
+	err = netns.Do(path, func() (err error) {
+		entered = true
+		d, err = openHere(config, path != "")
+		return err
+	})
+	if !entered && errors.Is(err, unix.EPERM) {
+		return openThroughHelper(config, path, err)
+	}
+	return d, err
+}
+
+// openHere opens and configures a device in the namespace of this thread.
+// foreign says that it isn't the router's own.
+func openHere(config Config, foreign bool) (device, error) {
+	d := device{kind: config.Kind, rpf: -1}
+	if err := d.attach(config); err != nil {
+		return device{}, err
+	}
+	// Subscribed before the device is looked at, nothing is missed.
+	subscription, err := subscribe()
+	if err != nil {
+		config.Logger.Warn("device is not watched", "device", d.name, "err", err)
+	}
+	d.netlink = subscription
+	if err := d.configure(config, foreign); err != nil {
+		d.close()
+		return device{}, err
+	}
+	return d, nil
+}
+
+// attach opens the device with package water, made or found.
+func (d *device) attach(config Config) error {
+	request := water.Config{DeviceType: water.TUN}
+	if config.Kind == KindTAP {
+		request.DeviceType = water.TAP
+	}
+	request.Name = config.Name
+	existing, err := existingDevice(config)
+	if err != nil {
+		return err
+	}
+	if existing != nil {
+		// water sets the persist flag on every device, one way or the other,
+		// and the kernel wants the queue flag that the device was made with.
+		request.Persist = !existing.NonPersist
+		request.MultiQueue = existing.Flags&netlink.TUNTAP_MULTI_QUEUE != 0
+	}
+	iface, err := openWater(request)
+	if err != nil {
+		return attachError(err)
+	}
+	file, ok := iface.ReadWriteCloser.(*os.File)
+	if !ok {
+		iface.Close()
+		return errors.New("package water gave no file")
+	}
+	d.water, d.file, d.name = iface, file, iface.Name()
+	if err := clearOffloads(int(file.Fd()), d.name); err != nil {
+		file.Close()
+		return err
+	}
+	return nil
+}
+
+// existingDevice is the TUN or TAP of that name, nil without. A device of
+// another kind is an error.
+func existingDevice(config Config) (*netlink.Tuntap, error) {
+	link, err := netlink.LinkByName(config.Name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for an existing device: %w", err)
+	}
+	existing, ok := link.(*netlink.Tuntap)
+	if !ok {
+		return nil, fmt.Errorf("a device of this name exists and is a %s", link.Type())
+	}
+	kind := KindTUN
+	if existing.Mode == netlink.TUNTAP_MODE_TAP {
+		kind = KindTAP
+	}
+	if kind != config.Kind {
+		return nil, fmt.Errorf("a device of this name exists and is a %s", kind)
+	}
+	return existing, nil
+}
+
+// waterMu lets one openWater run at a time, so that what closeLeaked finds
+// belongs to it.
+var waterMu sync.Mutex
+
+// openWater opens a device that child processes do not inherit.
+func openWater(request water.Config) (*water.Interface, error) {
+	waterMu.Lock()
+	defer waterMu.Unlock()
+	// water does not set close-on-exec: no child may start in between.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	iface, err := water.New(request)
+	if err != nil {
+		closeLeaked()
+		return nil, err
+	}
+	if file, ok := iface.ReadWriteCloser.(*os.File); ok {
+		unix.CloseOnExec(int(file.Fd()))
+	}
+	return iface, nil
+}
+
+// attachError adds what to do to what the kernel says.
+func attachError(err error) error {
+	const node = "/dev/net/tun"
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return fmt.Errorf("%s: %w (is the tun driver loaded, and the node there?)", node, err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%s: %w (its mode must let this user read and write it)", node, err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w (needs CAP_NET_ADMIN in that namespace, or a persistent device "+
+			"that this user owns)", err)
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("%w (another process has it open)", err)
+	}
+	return err
+}
+
+// closeLeaked closes the descriptor that water leaves open when the kernel
+// refuses a device: a TUN without a device that children would inherit. No
+// other code can want such a one.
+func closeLeaked() {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		var fd int
+		if _, err := fmt.Sscan(entry.Name(), &fd); err != nil || !isLeaked(fd) {
+			continue
+		}
+		_ = unix.Close(fd)
+	}
+}
+
+// isLeaked looks at the descriptor alone: its path may be any.
+func isLeaked(fd int) bool {
+	var stat unix.Stat_t
+	if unix.Fstat(fd, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return false
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC != 0 {
+		return false
+	}
+	// Only a TUN answers so: EBADFD, the descriptor is good and has no device.
+	return isGone(fd)
+}

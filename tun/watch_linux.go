@@ -1,0 +1,234 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// eventBacklog is how many events wait to be taken.
+const eventBacklog = 16
+
+// watch follows what happens to a link's device and to the process that its
+// namespace belongs to.
+type watch struct {
+	link    *Link
+	index   int32
+	netlink *os.File
+	process *os.File
+	logger  *slog.Logger
+	running sync.WaitGroup
+}
+
+// startWatch takes over the subscriptions in d.
+func startWatch(l *Link, d device, logger *slog.Logger) *watch {
+	w := &watch{
+		link: l, index: int32(d.index), netlink: d.netlink, process: d.process, logger: logger,
+	}
+	if w.netlink != nil {
+		w.running.Go(w.followDevice)
+	}
+	if w.process != nil {
+		w.running.Go(w.followProcess)
+	}
+	return w
+}
+
+// halt ends the watch and keeps the subscription.
+func (w *watch) halt() {
+	for _, f := range []*os.File{w.netlink, w.process} {
+		if f != nil {
+			// It fails only on a closed file, which is halted already.
+			_ = f.SetReadDeadline(time.Unix(1, 0))
+		}
+	}
+	w.running.Wait()
+}
+
+// stop ends the watch. It may be called twice.
+func (w *watch) stop() {
+	w.halt()
+	for _, f := range []*os.File{w.netlink, w.process} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// subscribe opens a netlink socket of this thread's namespace that is told of
+// every change of a link (rtnetlink(7), RTNLGRP_LINK).
+func subscribe() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK,
+		unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	group := &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}
+	if err := unix.Bind(fd, group); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("subscribe to link changes: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "netlink"), nil
+}
+
+// followProcess waits for the end of a process, which its pidfd tells by
+// becoming readable.
+func (w *watch) followProcess() {
+	raw, err := w.process.SyscallConn()
+	if err != nil {
+		return
+	}
+	if err := raw.Read(readable); err == nil {
+		w.removed(errProcessExited)
+	}
+}
+
+// followDevice hands on what the kernel tells until the device is gone or the
+// watch ends.
+func (w *watch) followDevice() {
+	raw, err := w.netlink.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := receiveNetlink(raw, buf)
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			// Changes were lost: ask for the state as it is now.
+			w.ask()
+			continue
+		case err != nil:
+			return
+		}
+		// Any process may send to a netlink socket; the kernel's number is 0.
+		if source, ok := from.(*unix.SockaddrNetlink); !ok || source.Pid != 0 {
+			continue
+		}
+		messages, err := syscall.ParseNetlinkMessage(buf[:n])
+		if err != nil {
+			continue
+		}
+		for _, m := range messages {
+			if w.handle(m) {
+				return
+			}
+		}
+	}
+}
+
+func receiveNetlink(raw syscall.RawConn, buf []byte) (n int, from unix.Sockaddr, err error) {
+	waitErr := raw.Read(func(fd uintptr) bool {
+		n, from, err = unix.Recvfrom(int(fd), buf, 0)
+		return err != unix.EAGAIN && err != unix.EINTR
+	})
+	if waitErr != nil {
+		return 0, nil, waitErr
+	}
+	return n, from, err
+}
+
+// ask requests the device's state. The answer comes as a change would.
+func (w *watch) ask() {
+	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
+	message := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	message.Index = w.index
+	request.AddData(message)
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := unix.Sendto(int(w.netlink.Fd()), request.Serialize(), 0, kernel); err != nil {
+		w.logger.Warn("ask for the state of a device", "device", w.link.name, "err", err)
+	}
+}
+
+// handle takes one message in and reports whether it was the last.
+func (w *watch) handle(m syscall.NetlinkMessage) bool {
+	switch m.Header.Type {
+	case unix.NLMSG_ERROR: // the answer to ask, about a device that isn't there
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if len(m.Data) < unix.SizeofIfInfomsg {
+			return false
+		}
+		info := nl.DeserializeIfInfomsg(m.Data)
+		// Bridges tell of their ports in the same messages (AF_BRIDGE): a port
+		// that is removed there is still a device.
+		if info.Index != w.index || info.Family != unix.AF_UNSPEC {
+			return false
+		}
+		if m.Header.Type == unix.RTM_NEWLINK {
+			w.changed(info.Flags&unix.IFF_UP != 0, mtuOf(m.Data[unix.SizeofIfInfomsg:]))
+			return false
+		}
+	default:
+		return false
+	}
+	if isGone(w.link.fd) {
+		w.removed(errDeleted)
+	} else {
+		w.logger.Warn("device has left its network namespace and is not watched any more",
+			"device", w.link.name)
+	}
+	return true
+}
+
+// mtuOf is the IFLA_MTU among a link's attributes, 0 without.
+func mtuOf(attributes []byte) int {
+	parsed, err := nl.ParseRouteAttr(attributes)
+	if err != nil {
+		return 0
+	}
+	for _, a := range parsed {
+		if a.Attr.Type == unix.IFLA_MTU && len(a.Value) == 4 {
+			return int(nl.NativeEndian().Uint32(a.Value))
+		}
+	}
+	return 0
+}
+
+// changed compares with what was known, since messages come for reasons of all
+// kinds.
+func (w *watch) changed(up bool, mtu int) {
+	l := w.link
+	if mtu != 0 && l.mtu.Swap(int64(mtu)) != int64(mtu) {
+		w.emit(EventMTU)
+	}
+	if l.up.Swap(up) == up {
+		return
+	}
+	if up {
+		w.emit(EventUp)
+	} else {
+		w.emit(EventDown)
+	}
+}
+
+// removed ends the link's reads and writes.
+func (w *watch) removed(cause error) {
+	l := w.link
+	l.up.Store(false)
+	if l.fail(fmt.Errorf("%s %s: %w", l.kind, l.name, cause)) {
+		w.emit(EventRemoved)
+	}
+}
+
+// emit makes room by forgetting the oldest event: the newest says what is.
+func (w *watch) emit(t EventType) {
+	event := Event{Type: t, MTU: w.link.MTU()}
+	for {
+		select {
+		case w.link.events <- event:
+			return
+		default:
+		}
+		select {
+		case <-w.link.events:
+		default:
+		}
+	}
+}
