@@ -247,7 +247,7 @@ func describe(n ast.Node) string {
 	case *ast.LiteralNode:
 		return "a block of text"
 	}
-	return quote(n.GetToken().Value)
+	return n.GetToken().Value
 }
 
 func quote(s string) string {

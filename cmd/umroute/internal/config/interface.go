@@ -51,7 +51,7 @@ func (d *decoder) iface(e entry) draft {
 	d.membership(igmp, igmpFamily, &i.IGMP)
 	enabledAt := d.membership(mld, mldFamily, &i.MLD)["enabled"]
 	if i.MLD.Enabled && i.MTU < minIPv6MTU {
-		d.problem(enabledAt, "1280 is the least (RFC 8200 section 5)",
+		d.problem(enabledAt, "RFC 8200 section 5: at least 1280",
 			"mld: mtu %d carries no IPv6", i.MTU)
 	}
 	d.checkMTU(&i)
@@ -77,25 +77,13 @@ func (d *decoder) deviceFields(known fields, i *draft) {
 
 func (d *decoder) link(e entry, target *Link) {
 	s := string(*target)
-	if !d.choice(e, &s, "tun", "tap", "packet", "host") {
-		return
-	}
-	if s == "packet" || s == "host" {
-		d.unsupported(e.valueAt(), "link: "+s)
-		return
-	}
+	d.choice(e, &s, []string{"tun", "tap"}, "packet", "host")
 	*target = Link(s)
 }
 
 func (d *decoder) io(e entry, target *IO) {
 	s := string(*target)
-	if !d.choice(e, &s, "auto", "uring", "vectored", "plain") {
-		return
-	}
-	if s == "uring" {
-		d.unsupported(e.valueAt(), "io: uring")
-		return
-	}
+	d.choice(e, &s, []string{"auto", "vectored", "plain"}, "uring")
 	*target = IO(s)
 }
 
@@ -180,7 +168,7 @@ func (d *decoder) checkMTU(i *draft) {
 	}
 	for n, a := range i.Addresses {
 		if a.Addr().Is6() {
-			d.problem(i.addressesAt[n], "1280 is the least (RFC 8200 section 5)",
+			d.problem(i.addressesAt[n], "RFC 8200 section 5: at least 1280",
 				"addresses: mtu %d carries no IPv6", i.MTU)
 		}
 	}

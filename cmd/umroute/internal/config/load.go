@@ -35,36 +35,43 @@ func Load(path string) (*Config, error) {
 func Parse(name string, data []byte) (*Config, error) {
 	d := &decoder{file: name, budget: maxNodes}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	root := d.document(data)
-	if len(d.problems) == 0 {
+	if root, ok := d.document(data); ok {
 		c := d.config(root)
 		if len(d.problems) == 0 {
 			return c, nil
 		}
 	}
-	d.problems.sort()
-	return nil, d.problems
+	return nil, d.problems.sorted()
 }
 
-// document returns the only document of a file, nil where it is empty.
-func (d *decoder) document(data []byte) ast.Node {
+// document returns the only document of a file, nil where it is empty. It is
+// not ok where the file is no such YAML, so that there is nothing to judge.
+func (d *decoder) document(data []byte) (root ast.Node, ok bool) {
 	if len(data) > maxFileSize {
 		d.problem(fileStart, "", "larger than %d bytes", maxFileSize)
-		return nil
+		return nil, false
 	}
 	if d.checkText(data); len(d.problems) > 0 {
-		return nil
+		return nil, false
 	}
 	tokens := lexer.Tokenize(string(data))
 	if d.checkNesting(tokens); len(d.problems) > 0 {
-		return nil
+		return nil, false
 	}
 	file, err := parseTokens(tokens)
 	if err != nil {
 		d.syntax(err)
-		return nil
+		return nil, false
 	}
-	return d.onlyDocument(file)
+	root = d.onlyDocument(file)
+	if len(d.problems) > 0 {
+		return nil, false
+	}
+	d.anchors = make(map[string]ast.Node)
+	if root != nil {
+		ast.Walk(anchorVisitor{d}, root)
+	}
+	return root, true
 }
 
 // parseTokens turns a panic of the parser, which is not ours, into an error:
@@ -103,11 +110,6 @@ func (d *decoder) onlyDocument(file *ast.File) ast.Node {
 			root = doc.Body
 		}
 	}
-	if root == nil {
-		return nil
-	}
-	d.anchors = make(map[string]ast.Node)
-	ast.Walk(anchorVisitor{d}, root)
 	return root
 }
 

@@ -76,7 +76,7 @@ func (d *decoder) fastLeave(e entry, target *FastLeave) {
 		return
 	}
 	word := string(*target)
-	d.choice(e, &word, "auto", "true", "false")
+	d.choice(e, &word, []string{"auto", "true", "false"})
 	*target = FastLeave(word)
 }
 
@@ -88,7 +88,7 @@ func (d *decoder) checkIntervals(m *Membership, f family, at marks) {
 		if !given || r.lowest <= v && v <= r.highest {
 			return true
 		}
-		d.problem(pos, fmt.Sprintf("%s to %s", r.lowest, r.highest),
+		d.problem(pos, fmt.Sprintf("%gs to %gs", r.lowest.Seconds(), r.highest.Seconds()),
 			"%s: %s is out of range for %s version %d", key, v, f.protocol, m.Version)
 		return false
 	}

@@ -66,9 +66,11 @@ func (d *decoder) noInterfaces(at marks) {
 
 func (d *decoder) log(e entry, target *Log) {
 	level, format := "info", string(LogText)
+	levelNames := []string{"debug", "info", "warn", "error"}
+	formats := []string{string(LogText), string(LogJSON)}
 	d.section(e.value, e.key, fields{
-		"level":  func(e entry) { d.choice(e, &level, "debug", "info", "warn", "error") },
-		"format": func(e entry) { d.choice(e, &format, string(LogText), string(LogJSON)) },
+		"level":  func(e entry) { d.choice(e, &level, levelNames) },
+		"format": func(e entry) { d.choice(e, &format, formats) },
 	})
 	levels := map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo,
@@ -136,6 +138,9 @@ func (d *decoder) rpf(e entry) []rpfDraft {
 
 // require names the keys that a section lacks.
 func (d *decoder) require(e entry, what string, at marks, keys ...string) {
+	if _, ok := e.value.(*ast.MappingNode); !ok {
+		return // and section has said so
+	}
 	for _, key := range keys {
 		if _, ok := at[key]; !ok {
 			d.problem(e.valueAt(), "", "%s: %s is missing", what, key)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,20 +84,18 @@ func (d *decoder) duration(e entry, target *time.Duration) bool {
 	return false
 }
 
-// choice reads one of some words.
-func (d *decoder) choice(e entry, target *string, words ...string) bool {
+// choice reads one of some words. The later ones are refused until then.
+func (d *decoder) choice(e entry, target *string, words []string, later ...string) {
 	var s string
-	if !d.text(e, &s) {
-		return false
+	switch {
+	case !d.text(e, &s):
+	case slices.Contains(words, s):
+		*target = s
+	case slices.Contains(later, s):
+		d.unsupported(e.valueAt(), e.key+": "+s)
+	default:
+		d.problem(e.valueAt(), suggest(s, words), "%s: unknown value %s", e.key, quote(s))
 	}
-	for _, w := range words {
-		if s == w {
-			*target = s
-			return true
-		}
-	}
-	d.problem(e.valueAt(), suggest(s, words), "%s: unknown value %s", e.key, quote(s))
-	return false
 }
 
 func (e entry) valueAt() Position { return position(e.value) }
@@ -125,7 +124,7 @@ func (d *decoder) prefix(e entry, target *netip.Prefix) bool {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
 		hint := "as in 10.0.1.0/24 or fd00:1::/64"
-		if a, err := netip.ParseAddr(s); err == nil {
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 			hint = "its length is missing, as in " + a.String() + "/" + usualLength(a)
 		}
 		d.mismatch(e.value, e.key, "an address with a prefix length", hint)
