@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"umroute/tun/netns"
 )
 
 // defaultRouteMetric is far behind what people and their tools give a default
@@ -52,7 +54,7 @@ func (d *device) configure(config Config, foreign bool) error {
 		}
 	}
 	if foreign {
-		if err := raiseLoopback(); err != nil {
+		if err := netns.RaiseLoopback(); err != nil {
 			config.Logger.Warn("loopback stays down", "device", d.name, "err", err)
 		}
 	}
@@ -145,14 +147,6 @@ func setUp(link netlink.Link) error {
 		return fmt.Errorf("bring it up: %w", err)
 	}
 	return nil
-}
-
-func raiseLoopback() error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("find loopback: %w", err)
-	}
-	return setUp(lo)
 }
 
 // addRoutes gives each family that has a peer address its two routes.
