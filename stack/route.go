@@ -1,0 +1,127 @@
+package stack
+
+import (
+	"net/netip"
+	"slices"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
+
+// Route is a static unicast route. Without Via the destinations are on the link
+// itself; without Index the link is the one whose subnet Via lies in.
+type Route struct {
+	Prefix netip.Prefix
+	Via    netip.Addr
+	Index  uint32
+}
+
+// SetRoutes replaces the static unicast routes. The subnets of the interfaces
+// are routed by the stack itself, and win over a static route to the same
+// prefix. A route whose link is not there waits for it, and one that says
+// neither Via nor Index, or mixes families, is never used.
+func (s *Stack) SetRoutes(routes []Route) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.static = slices.Clone(routes)
+	s.installRoutes()
+}
+
+// installRoutes brings gVisor's route table to the routes that hold now. It
+// changes only what differs: the table is a list, kept in order by insertion.
+func (s *Stack) installRoutes() {
+	wanted := s.wantedRoutes()
+	s.net.RemoveRoutes(func(r tcpip.Route) bool {
+		route := fromNetstack(r)
+		if _, ok := wanted[route]; ok {
+			return false
+		}
+		delete(s.installed, route)
+		return true
+	})
+	for r := range wanted {
+		if _, ok := s.installed[r]; ok {
+			continue
+		}
+		s.installed[r] = struct{}{}
+		s.net.AddRoute(r.toNetstack())
+	}
+}
+
+func (s *Stack) wantedRoutes() map[Route]struct{} {
+	wanted := make(map[Route]struct{}, len(s.static)+2*len(s.interfaces))
+	connected := make(map[netip.Prefix]struct{}, 2*len(s.interfaces))
+	for index, i := range s.interfaces {
+		for _, p := range i.addresses {
+			// A link-local destination names its link; no route is looked up.
+			if p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
+				continue
+			}
+			connected[p.Masked()] = struct{}{}
+			wanted[Route{Prefix: p.Masked(), Index: index}] = struct{}{}
+		}
+	}
+	for _, r := range s.static {
+		r.Prefix = r.Prefix.Masked()
+		if _, ok := connected[r.Prefix]; ok {
+			continue
+		}
+		if s.resolve(&r) {
+			wanted[r] = struct{}{}
+		}
+	}
+	return wanted
+}
+
+// resolve finds a static route's link, and says whether the route can be used.
+func (s *Stack) resolve(r *Route) bool {
+	if !r.Prefix.IsValid() || r.Prefix.Addr().IsMulticast() {
+		return false
+	}
+	if r.Via.IsValid() && r.Via.Is4() != r.Prefix.Addr().Is4() {
+		return false
+	}
+	if r.Index == 0 {
+		r.Index = s.linkOf(r.Via)
+	}
+	i, ok := s.interfaces[r.Index]
+	return ok && (r.Prefix.Addr().Is4() || i.linkLocal.IsValid())
+}
+
+// linkOf returns the index of the interface with the longest subnet around an
+// address, the lowest index of several; 0 where there is none.
+func (s *Stack) linkOf(a netip.Addr) uint32 {
+	best, longest := uint32(0), -1
+	for index, i := range s.interfaces {
+		for _, p := range i.addresses {
+			if !p.Contains(a) || p.Addr().IsLinkLocalUnicast() {
+				continue
+			}
+			if p.Bits() > longest || p.Bits() == longest && index < best {
+				best, longest = index, p.Bits()
+			}
+		}
+	}
+	return best
+}
+
+func (r Route) toNetstack() tcpip.Route {
+	route := tcpip.Route{Destination: toSubnet(r.Prefix), NIC: tcpip.NICID(r.Index)}
+	if r.Via.IsValid() {
+		route.Gateway = toAddress(r.Via)
+	}
+	return route
+}
+
+func fromNetstack(r tcpip.Route) Route {
+	return Route{
+		Prefix: netip.PrefixFrom(fromAddress(r.Destination.ID()), r.Destination.Prefix()),
+		Via:    fromAddress(r.Gateway),
+		Index:  uint32(r.NIC),
+	}
+}
+
+// fromAddress returns the zero Addr for an address that is not set.
+func fromAddress(a tcpip.Address) netip.Addr {
+	address, _ := netip.AddrFromSlice(a.AsSlice())
+	return address
+}
