@@ -1,7 +1,242 @@
 package tun
 
-import "errors"
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
 
+	"golang.org/x/sys/unix"
+)
+
+// HelperCommand is the first argument that a program starts itself with to get
+// a device out of a namespace that it may not enter. A main function that sees
+// it calls [RunHelper] before anything else.
+const HelperCommand = "open-device-for-parent"
+
+// helperTimeout bounds how long a helper may take. One takes milliseconds.
+const helperTimeout = 10 * time.Second
+
+// maxRequest bounds what a helper reads: a Config in JSON.
+const maxRequest = 64 << 10
+
+// The helper's descriptors, in the order of exec.Cmd.ExtraFiles.
+const (
+	helperConn    = 3 + iota // a socket to the parent
+	helperProgram            // this program
+	helperUserNS             // the user namespace to join
+	helperNetNS              // the network namespace to join
+)
+
+// RunHelper opens the device that the parent process asks for in the namespace
+// that it runs in, hands it over and returns the exit status. See
+// [HelperCommand]; args are those that follow it, and there are none.
+func RunHelper(args []string) int {
+	if err := helpParent(args); err != nil {
+		fmt.Fprintln(os.Stderr, "open a device for the parent process:", err)
+		return 1
+	}
+	return 0
+}
+
+func helpParent(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected arguments %q", args)
+	}
+	conn, err := unixConn(os.NewFile(helperConn, "parent"))
+	if err != nil {
+		return fmt.Errorf("%w (only %s itself runs this command)", err, os.Args[0])
+	}
+	defer conn.Close()
+	var config Config
+	if err := json.NewDecoder(io.LimitReader(conn, maxRequest)).Decode(&config); err != nil {
+		return fmt.Errorf("read the request: %w", err)
+	}
+	d, err := helpWith(config)
+	if err != nil {
+		answer := notice{Version: noticeVersion, Error: err.Error()}
+		errors.As(err, &answer.Errno)
+		return answer.send(conn)
+	}
+	defer d.close()
+	return d.send(conn)
+}
+
+func helpWith(config Config) (device, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return device{}, err
+	}
+	return openHere(config, true)
+}
+
+// openThroughHelper opens a device in a namespace that belongs to a user
+// namespace below this process's own. Only a process with one thread may enter
+// that, so nsenter does, and then runs this program. refusal is why the
+// namespace could not be entered directly.
 func openThroughHelper(config Config, path string, refusal error) (device, error) {
-	return device{}, errors.Join(refusal, errors.ErrUnsupported)
+	files, err := helperFiles(path)
+	if err != nil {
+		return device{}, fmt.Errorf("%w (%w)", refusal, err)
+	}
+	defer closeFiles(files)
+	nsenter, err := exec.LookPath("nsenter")
+	if err != nil {
+		return device{}, fmt.Errorf("%w, and the helper needs nsenter of util-linux: %w",
+			refusal, err)
+	}
+	// As this process's user first. Where that user is not root inside, as in
+	// containers that keep their owner's number, only root inside may do it.
+	as := []string{"--preserve-credentials"}
+	d, err := runHelper(nsenter, as, files, config)
+	if errors.Is(err, unix.EPERM) {
+		if d, asRootErr := runHelper(nsenter, nil, files, config); asRootErr == nil {
+			return d, nil
+		}
+	}
+	if err != nil {
+		return device{}, fmt.Errorf("through a helper: %w", err)
+	}
+	return d, nil
+}
+
+// helperFiles opens what the helper inherits beside its socket.
+func helperFiles(path string) (files []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			closeFiles(files)
+			files = nil
+		}
+	}()
+	// By descriptor it is found in every mount namespace.
+	program, err := unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open this program: %w", err)
+	}
+	files = append(files, os.NewFile(uintptr(program), "program"))
+	ns, err := os.Open(path)
+	if err != nil {
+		return files, err
+	}
+	owner, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		ns.Close()
+		return files, errors.New("it belongs to somebody else: needs CAP_SYS_ADMIN")
+	}
+	files = append(files, os.NewFile(uintptr(owner), "user namespace"), ns)
+	if isOwnUserNamespace(owner) {
+		return files, errors.New("needs CAP_SYS_ADMIN")
+	}
+	return files, nil
+}
+
+func isOwnUserNamespace(fd int) bool {
+	var own, other unix.Stat_t
+	return unix.Stat("/proc/self/ns/user", &own) == nil && unix.Fstat(fd, &other) == nil &&
+		own.Dev == other.Dev && own.Ino == other.Ino
+}
+
+// runHelper starts one helper and takes what it sends.
+func runHelper(
+	nsenter string, options []string, files []*os.File, config Config,
+) (device, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return device{}, err
+	}
+	defer ours.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), helperTimeout)
+	defer cancel()
+	cmd := helperCommand(ctx, nsenter, options)
+	cmd.ExtraFiles = append([]*os.File{theirs}, files...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	err = cmd.Start()
+	theirs.Close() // so that the helper's end is seen
+	if err != nil {
+		return device{}, fmt.Errorf("start %s: %w", nsenter, err)
+	}
+	d, err := askHelper(ours, config)
+	if waitErr := cmd.Wait(); waitErr != nil && err != nil {
+		// Without an answer, what nsenter printed is all that is known.
+		text := strings.TrimSpace(complaint.String())
+		return device{}, fmt.Errorf("%s: %w", firstNonEmpty(text, err.Error()), waitErr)
+	}
+	return d, err
+}
+
+func helperCommand(ctx context.Context, nsenter string, options []string) *exec.Cmd {
+	args := append([]string{
+		fmt.Sprintf("--user=/proc/self/fd/%d", helperUserNS),
+		fmt.Sprintf("--net=/proc/self/fd/%d", helperNetNS),
+	}, options...)
+	args = append(args, fmt.Sprintf("/proc/self/fd/%d", helperProgram), HelperCommand)
+	cmd := exec.CommandContext(ctx, nsenter, args...)
+	cmd.Env = []string{} // it needs none of this process's secrets
+	return cmd
+}
+
+// askHelper sends the request and takes the answer.
+func askHelper(conn *net.UnixConn, config Config) (device, error) {
+	if err := conn.SetDeadline(time.Now().Add(helperTimeout)); err != nil {
+		return device{}, err
+	}
+	config.Netns = ""
+	if err := json.NewEncoder(conn).Encode(config); err != nil {
+		return device{}, fmt.Errorf("ask the helper: %w", err)
+	}
+	d, err := receiveDevice(conn, config)
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return device{}, errors.New("the helper gave no answer")
+	}
+	return d, err
+}
+
+func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a socket pair: %w", err)
+	}
+	theirs = os.NewFile(uintptr(fds[1]), "helper")
+	ours, err = unixConn(os.NewFile(uintptr(fds[0]), "parent"))
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// unixConn turns a file into a connection and closes the file.
+func unixConn(file *os.File) (*net.UnixConn, error) {
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	if unixConn, ok := conn.(*net.UnixConn); ok {
+		return unixConn, nil
+	}
+	conn.Close()
+	return nil, fmt.Errorf("%s: not a unix socket", file.Name())
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+func firstNonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }
