@@ -40,6 +40,9 @@ var (
 	ErrMFENotFound = fmt.Errorf("%w: forwarding entry", ErrNotFound)
 )
 
+// errInterfaceUnknown is ErrNotOwner for an interface that nobody has taken.
+var errInterfaceUnknown = fmt.Errorf("%w, or unknown", ErrNotOwner)
+
 // refusal is the error of a call: what was asked, of what, and why not. It is formatted
 // only when somebody reads it.
 type refusal struct {
