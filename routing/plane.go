@@ -1,0 +1,220 @@
+package routing
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"umroute/mgm"
+)
+
+// plane is the forwarding of one address family: its table and the flows that
+// wait for an entry. mgm sets entries; workers look them up without the lock,
+// and take it for packets of unknown flows only.
+type plane struct {
+	forwarder *Forwarder
+	v6        bool
+	table     *table // changed under mu
+	upcall    atomic.Pointer[Upcall]
+
+	mu      sync.Mutex
+	queue   queue
+	carrier *worker // sends packets that have waited
+}
+
+var _ mgm.Forwarder = (*plane)(nil)
+
+func newPlane(f *Forwarder, v6 bool) *plane {
+	return &plane{
+		forwarder: f,
+		v6:        v6,
+		table:     newTable(),
+		queue:     queue{flows: make(map[key]*waiting)},
+		carrier:   newWorker(f, nil),
+	}
+}
+
+// size tells how many entries there are and how many flows wait.
+func (p *plane) size() (flows, waiting int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.table.live, len(p.queue.flows)
+}
+
+// check says whether f can have an entry in this plane.
+func (p *plane) check(f mgm.Flow) error {
+	fits := func(a netip.Addr) bool { return a.Is6() == p.v6 && a.Is4() != p.v6 && !a.Is4In6() }
+	if !fits(f.Source) || !fits(f.Group) || !f.Group.IsMulticast() {
+		return fmt.Errorf("source %v, group %v: %w", f.Source, f.Group, mgm.ErrInvalidParameter)
+	}
+	return nil
+}
+
+// Set implements mgm.Forwarder. Packets that waited for the entry leave before
+// any that find it: they are sent before it is published, and a worker that
+// found none takes the lock and looks again.
+func (p *plane) Set(m mgm.MFE) error {
+	if err := p.check(m.Flow); err != nil {
+		return fmt.Errorf("set forwarding entry: %w", err)
+	}
+	if m.In.Index == 0 {
+		return fmt.Errorf("set forwarding entry of source %v, group %v: no incoming interface: %w",
+			m.Source, m.Group, mgm.ErrInvalidParameter)
+	}
+	in := p.forwarder.port(m.In.Index)
+	k := keyOf(m.Flow)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.table.lookup(&k)
+	if old != nil {
+		p.table.put(p.entry(k, in, old.tally.flow, old, m.OIFs))
+		return nil
+	}
+	w := p.queue.flows[k]
+	f := p.begin(w, in)
+	e := p.entry(k, in, f, nil, m.OIFs)
+	if w != nil {
+		p.queue.remove(w)
+		p.send(e, w)
+	}
+	p.table.put(e)
+	return nil
+}
+
+// begin makes the flow that entries of one (S,G) share, out of what waits for
+// it, if anything does.
+func (p *plane) begin(w *waiting, in *port) *flow {
+	if w != nil {
+		return &flow{creator: w.creator, uninit: w.met, overflow: w.overflow}
+	}
+	p.forwarder.flows.Add(1)
+	in.flows.Add(1)
+	return &flow{creator: in}
+}
+
+// entry makes the entry of f. Outputs that old had too are taken from there.
+func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *entry {
+	e := &entry{key: k, in: in, tally: f.tallyFor(in)}
+	f.oifs = append(f.oifs[:0], oifs...)
+	if len(oifs) == 0 {
+		return e
+	}
+	e.tally.reserve(oifs)
+	e.outs = e.few[:0]
+	if len(oifs) > len(e.few) {
+		e.outs = make([]output, 0, len(oifs))
+	}
+	for _, oif := range oifs {
+		count := e.tally.find(oif)
+		o, known := output{}, false
+		if old != nil {
+			o, known = old.output(count, len(e.outs))
+		}
+		if !known {
+			o = output{count, p.forwarder.port(oif.Index).slot}
+		}
+		// The list is sorted, so that next hops of one interface are neighbours.
+		last := len(e.outs) - 1
+		if o.slot != in.slot && (last < 0 || e.outs[last].slot != o.slot) {
+			e.outs = append(e.outs, o)
+		}
+	}
+	return e
+}
+
+// output finds the output with these counters, at position hint or near it.
+func (e *entry) output(count *outCounters, hint int) (output, bool) {
+	for i := max(0, hint-1); i < min(hint+2, len(e.outs)); i++ {
+		if e.outs[i].count == count {
+			return e.outs[i], true
+		}
+	}
+	return output{}, false
+}
+
+// send forwards the packets that waited for e, which nobody else sees yet: so
+// its counters are the plane's to write.
+func (p *plane) send(e *entry, w *waiting) {
+	c := p.carrier
+	family := 0
+	if p.v6 {
+		family = 1
+	}
+	c.in = e.in.settings.Load()
+	for i := range w.packets {
+		h := &w.packets[i]
+		p.forwarder.budget.release(h.end - h.start)
+		c.counts = h.arrival.late[family]
+		switch {
+		case h.arrival != e.in:
+			e.tally.flow.wrongIf.Add(1)
+			c.drop(DropWrongIf)
+		case c.in == nil:
+			c.drop(DropNoInterface)
+		default:
+			c.replicate(e, &h.packet)
+		}
+	}
+	c.flush()
+}
+
+// Delete implements mgm.Forwarder.
+func (p *plane) Delete(f mgm.Flow) {
+	if p.check(f) != nil {
+		return
+	}
+	k := keyOf(f)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.table.lookup(&k)
+	if e == nil {
+		return
+	}
+	p.table.delete(&k)
+	p.forget(e.tally.flow.creator)
+}
+
+// forget gives back a flow's place in the limits.
+func (p *plane) forget(creator *port) {
+	creator.flows.Add(-1)
+	p.forwarder.flows.Add(-1)
+}
+
+// Stats implements mgm.Forwarder.
+func (p *plane) Stats(f mgm.Flow) (mgm.ForwarderStats, bool) {
+	if p.check(f) != nil {
+		return mgm.ForwarderStats{}, false
+	}
+	k := keyOf(f)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.table.lookup(&k)
+	if e == nil {
+		return mgm.ForwarderStats{}, false
+	}
+	return e.tally.flow.stats(), true
+}
+
+// advance drops the flows that have waited too long.
+func (p *plane) advance(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expire(now)
+}
+
+func (p *plane) expire(now time.Time) {
+	for f := p.queue.oldest; f != nil; f = p.queue.oldest {
+		if now.Sub(f.since) < p.forwarder.config.PendingTimeout {
+			return
+		}
+		p.queue.remove(f)
+		p.forget(f.creator)
+		for i := range f.packets {
+			h := &f.packets[i]
+			p.forwarder.budget.release(h.end - h.start)
+			h.arrival.late[h.family()].drops[DropPendingTimeout].add(1)
+		}
+	}
+}

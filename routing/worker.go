@@ -1,0 +1,225 @@
+package routing
+
+import (
+	"time"
+)
+
+// worker carries packets from one device queue to the lanes of its outputs.
+// One goroutine works; nothing here is shared, but for counters that others
+// read.
+//
+// A batch goes through three steps: sort parses each packet and looks its flow
+// up, replicate puts data packets into lanes, flush writes each lane at once.
+// They are apart so that an engine that reads and writes several devices in
+// one system call can run the steps for all of them in turn.
+type worker struct {
+	forwarder *Forwarder
+	port      *port       // what is read
+	counts    *inCounters // of port
+	in        *settings   // of port, for this batch
+	now       time.Time   // of this batch, zero until somebody asks
+
+	buffers [][]byte // whole, with headroom
+	views   [][]byte // the parts of them that the device fills
+	sizes   []int
+	packets []packet // the data packets of the batch
+
+	lanes []*outLane // by slot of the output's port; nil where never used
+	open  []*outLane // those with settings for this batch
+	spare []*parcel
+
+	misses, wrongIfs, tooBigs bucket
+	fragments                 fragmenter
+}
+
+// newWorker makes a worker for port p, or with nil for the packets of a plane
+// that have waited.
+func newWorker(f *Forwarder, p *port) *worker {
+	c := &f.config
+	w := &worker{
+		forwarder: f,
+		port:      p,
+		sizes:     make([]int, c.Batch),
+		packets:   make([]packet, 0, c.Batch),
+		misses:    newBucket(c.MissRate, max(c.MissRate/8, 1)),
+		wrongIfs:  newBucket(c.WrongIfRate, max(c.WrongIfRate/8, 1)),
+		// RFC 4443 section 2.4 (f) suggests 10 a second, 10 at once.
+		tooBigs: newBucket(10, 10),
+	}
+	if p != nil {
+		w.counts = p.counts
+	}
+	return w
+}
+
+// read waits for packets.
+func (w *worker) read(s *settings) (int, error) {
+	w.makeBuffers(s.mtu)
+	return s.device.Read(w.views, w.sizes)
+}
+
+// makeBuffers sees to it that buffers hold packets of the link's MTU with an
+// Ethernet header, and somewhat more, as the other end may think it larger.
+func (w *worker) makeBuffers(mtu int) {
+	size := max(2048, headroom+ethernetHeaderLen+mtu)
+	if len(w.buffers) > 0 && len(w.buffers[0]) >= size {
+		return
+	}
+	w.buffers = make([][]byte, len(w.sizes))
+	w.views = make([][]byte, len(w.sizes))
+	for i := range w.buffers {
+		w.buffers[i] = make([]byte, size)
+		w.views[i] = w.buffers[i][headroom:]
+	}
+}
+
+// work does everything with the n packets that were read.
+func (w *worker) work(n int, s *settings) {
+	w.in, w.now = s, time.Time{}
+	w.sort(n)
+	for i := range w.packets {
+		w.handle(&w.packets[i])
+	}
+	w.flush()
+}
+
+// sort parses the packets of a batch, hands to the host stack what is its
+// own, and looks up the flows of the data packets. All look-ups are done
+// before the first packet is sent, as their cache misses then overlap.
+func (w *worker) sort(n int) {
+	var octets uint64
+	w.packets = w.packets[:0]
+	for i := range n {
+		octets += uint64(w.sizes[i])
+		next := len(w.packets)
+		w.packets = w.packets[:next+1]
+		p := &w.packets[next]
+		v, reason := w.parse(p, w.buffers[i], headroom+w.sizes[i])
+		if v == forward {
+			if next > 0 && p.key == w.packets[next-1].key {
+				p.entry = w.packets[next-1].entry
+			} else {
+				p.entry = w.forwarder.planes[p.family()].table.lookup(&p.key)
+			}
+			continue
+		}
+		w.packets = w.packets[:next]
+		if v == drop {
+			w.drop(reason)
+			continue
+		}
+		w.counts.punted.add(1)
+		if w.forwarder.config.Punt != nil {
+			w.forwarder.config.Punt(w.port.index, w.views[i][:w.sizes[i]])
+		}
+	}
+	w.counts.packets.add(uint64(n))
+	w.counts.octets.add(octets)
+}
+
+// parse classifies what was read into buf[headroom:end].
+func (w *worker) parse(p *packet, buf []byte, end int) (verdict, Drop) {
+	var v verdict
+	var reason Drop
+	if w.in.tap {
+		v, reason = p.parseFrame(buf, headroom, end)
+	} else {
+		v, reason = p.parse(buf, headroom, end)
+	}
+	if v == forward && inside(w.in.boundary[p.family()], p.key.group) {
+		return drop, DropBoundary
+	}
+	return v, reason
+}
+
+// handle finds out what the entry of p allows.
+func (w *worker) handle(p *packet) {
+	e := p.entry
+	if e == nil {
+		if p.ttl <= 1 {
+			w.drop(DropTTL)
+			return
+		}
+		if e = w.forwarder.planes[p.family()].miss(w, p); e == nil {
+			return
+		}
+	}
+	if e.in != w.port {
+		w.drop(DropWrongIf)
+		w.wrongIf(e.tally.flow, p)
+		return
+	}
+	w.replicate(e, p)
+}
+
+// replicate puts p, which came in as e says, into the lanes of e's outputs.
+func (w *worker) replicate(e *entry, p *packet) {
+	length := p.end - p.start
+	t := e.tally
+	t.packets.add(1)
+	t.octets.add(uint64(length))
+	switch {
+	case p.ttl <= 1:
+		t.headerErrors.add(1)
+		w.drop(DropTTL)
+		return
+	case len(e.outs) == 0:
+		t.negative.add(1)
+		w.drop(DropNegative)
+		return
+	}
+	p.decrement()
+	smallest := 0
+	for i := range e.outs {
+		o := &e.outs[i]
+		l := w.lane(o.slot)
+		if length <= l.mtu && p.ttl > l.threshold {
+			l.add(p, o.count)
+			continue
+		}
+		mtu := w.scrutinise(l, p, o.count)
+		if mtu != 0 && (smallest == 0 || mtu < smallest) {
+			smallest = mtu
+		}
+	}
+	if smallest != 0 && p.v6 {
+		w.tooBig(p, smallest)
+	}
+}
+
+// scrutinise puts p into lane l if that may be, and else counts why not. If p
+// is too long for the link and cannot be fragmented, it returns the link's
+// MTU; in all other cases 0.
+func (w *worker) scrutinise(l *outLane, p *packet, count *outCounters) (mtu int) {
+	out := l.out
+	switch {
+	case out == nil:
+		l.refuse(DropNoInterface, &count.discards)
+	case out.domain != w.in.domain:
+		l.refuse(DropDomain, &count.discards)
+	case inside(out.boundary[p.family()], p.key.group):
+		l.refuse(DropBoundary, &count.discards)
+	case p.ttl <= out.threshold:
+		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
+		l.refuse(DropThreshold, &count.ttlTooLow)
+	case p.end-p.start <= out.mtu:
+		l.add(p, count)
+	case !p.v6 && w.fragments.start(p.ip(), out.mtu):
+		w.sendFragments(l, count)
+	default:
+		l.refuse(DropFragNeeded, &count.fragNeeded)
+		return out.mtu
+	}
+	return 0
+}
+
+// drop counts a packet that came in and goes nowhere.
+func (w *worker) drop(reason Drop) { w.counts.drops[reason].add(1) }
+
+// clock gives the time of the batch.
+func (w *worker) clock() time.Time {
+	if w.now.IsZero() {
+		w.now = time.Now()
+	}
+	return w.now
+}
