@@ -44,9 +44,6 @@ func identify(fd int) (name string, kind Kind, err error) {
 	case flags&unix.IFF_VNET_HDR != 0:
 		return "", 0, fmt.Errorf("descriptor %d (%s): opened with IFF_VNET_HDR, which puts "+
 			"a header before each packet: open it without", fd, name)
-	case flags&unix.IFF_NO_PI == 0:
-		return "", 0, fmt.Errorf("descriptor %d (%s): opened without IFF_NO_PI, which puts "+
-			"four octets before each packet: open it with", fd, name)
 	case flags&unix.IFF_TAP != 0:
 		kind = KindTAP
 	case flags&unix.IFF_TUN != 0:

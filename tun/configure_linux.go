@@ -31,8 +31,7 @@ var (
 )
 
 // configure sets up the namespace's side of a device, on a thread that is in
-// that namespace, and learns the device's state. It changes nothing that is
-// right already.
+// that namespace. It changes nothing that is right already.
 func (d *device) configure(config Config, foreign bool) error {
 	link, err := netlink.LinkByName(d.name)
 	if err != nil {
@@ -58,7 +57,22 @@ func (d *device) configure(config Config, foreign bool) error {
 			config.Logger.Warn("loopback stays down", "device", d.name, "err", err)
 		}
 	}
-	return d.inspect()
+	return nil
+}
+
+// follow subscribes to the device's changes and then looks at the device. In
+// this order no change is missed, and none is told that Open itself made.
+func (d *device) follow() error {
+	subscription, err := subscribe()
+	if err != nil {
+		return err
+	}
+	if err := d.inspect(); err != nil {
+		subscription.Close()
+		return err
+	}
+	d.netlink = subscription
+	return nil
 }
 
 // inspect reads the state of a device from the namespace of this thread.
@@ -66,6 +80,9 @@ func (d *device) inspect() error {
 	link, err := netlink.LinkByName(d.name)
 	if err != nil {
 		return fmt.Errorf("find the device: %w", err)
+	}
+	if t, ok := link.(*netlink.Tuntap); ok && t.Mode != 0 && t.Flags&netlink.TUNTAP_NO_PI == 0 {
+		return errPacketInfo
 	}
 	attrs := link.Attrs()
 	d.index, d.mtu, d.up = attrs.Index, attrs.MTU, attrs.RawFlags&unix.IFF_UP != 0

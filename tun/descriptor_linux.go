@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -22,11 +23,15 @@ func FromDescriptor(fd int, config Config) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.observe()
+	if err := d.observe(fd); err != nil {
+		return nil, fmt.Errorf("descriptor %d (%s): %w", fd, d.name, err)
+	}
+	d.take(fd)
 	return newLink(d, config)
 }
 
-// adopt checks a descriptor and prepares it for this package.
+// adopt checks a descriptor and prepares it for this package. take is what
+// remains to be done once nothing can fail.
 func adopt(fd int, config Config) (device, error) {
 	name, kind, err := identify(fd)
 	if err != nil {
@@ -47,32 +52,31 @@ func adopt(fd int, config Config) (device, error) {
 	if mtu == 0 {
 		mtu = DefaultMTU
 	}
-	file := os.NewFile(uintptr(fd), name)
-	return device{
-		name: name, kind: kind, mtu: mtu, up: true, rpf: -1,
-		file: file, water: &water.Interface{ReadWriteCloser: file},
-	}, nil
+	return device{name: name, kind: kind, mtu: mtu, up: true, rpf: -1}, nil
 }
+
+// take makes the descriptor the device's own.
+func (d *device) take(fd int) {
+	d.file = os.NewFile(uintptr(fd), d.name)
+	d.water = &water.Interface{ReadWriteCloser: d.file}
+}
+
+// errPacketInfo is for descriptors of which TUNGETIFF does not tell: the bit of
+// IFF_NO_PI there says instead that no filter is attached.
+var errPacketInfo = errors.New("opened without IFF_NO_PI, which puts four octets " +
+	"before each packet: open it with")
 
 // observe learns from the device's namespace what it can, which is nothing for
 // a process without rights there.
-func (d *device) observe() {
-	ns, err := unix.IoctlRetInt(int(d.file.Fd()), unix.TUNGETDEVNETNS)
+func (d *device) observe(fd int) error {
+	ns, err := unix.IoctlRetInt(fd, unix.TUNGETDEVNETNS)
 	if err != nil {
-		return
+		return nil
 	}
 	defer unix.Close(ns)
-	// An error leaves the device as it was: usable, and not watched.
-	_ = netns.Do(fmt.Sprintf("/proc/self/fd/%d", ns), func() error {
-		subscription, err := subscribe()
-		if err != nil {
-			return err
-		}
-		if err := d.inspect(); err != nil {
-			subscription.Close()
-			return err
-		}
-		d.netlink = subscription
-		return nil
-	})
+	err = netns.Do(fmt.Sprintf("/proc/self/fd/%d", ns), d.follow)
+	if errors.Is(err, errPacketInfo) {
+		return err
+	}
+	return nil // the device is usable, and not watched
 }

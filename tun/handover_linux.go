@@ -72,7 +72,7 @@ func Send(conn *net.UnixConn, l *Link) error {
 func Receive(conn *net.UnixConn, config Config) (*Link, error) {
 	d, err := receiveDevice(conn, config)
 	if errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, io.EOF
 	}
 	if err != nil {
 		return nil, fmt.Errorf("receive a device: %w", err)
@@ -177,6 +177,7 @@ func (n notice) device(fds []int, config Config) (device, error) {
 	if err != nil {
 		return device{}, err
 	}
+	d.take(fds[0])
 	d.up, d.index, d.rpf = n.Up, n.Index, n.RPFilter
 	rest := fds[1:]
 	if n.Netlink {

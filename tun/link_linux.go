@@ -162,7 +162,7 @@ func (l *Link) fail(err error) bool {
 // readError says why a Read ended.
 func (l *Link) readError(err error) error {
 	switch {
-	case errors.Is(err, os.ErrClosed):
+	case l.users.closed():
 		return os.ErrClosed
 	case errors.Is(err, os.ErrDeadlineExceeded) && l.gone.Load() != nil:
 		return *l.gone.Load()

@@ -94,15 +94,16 @@ func openHere(config Config, foreign bool) (device, error) {
 	if err := d.attach(config); err != nil {
 		return device{}, err
 	}
-	// Subscribed before the device is looked at, nothing is missed.
-	subscription, err := subscribe()
-	if err != nil {
-		config.Logger.Warn("device is not watched", "device", d.name, "err", err)
-	}
-	d.netlink = subscription
 	if err := d.configure(config, foreign); err != nil {
 		d.close()
 		return device{}, err
+	}
+	if err := d.follow(); err != nil {
+		config.Logger.Warn("device is not watched", "device", d.name, "err", err)
+		if err := d.inspect(); err != nil {
+			d.close()
+			return device{}, err
+		}
 	}
 	return d, nil
 }

@@ -38,6 +38,8 @@ func (u *userCount) leave() {
 	}
 }
 
+func (u *userCount) closed() bool { return u.n.Load() < 0 }
+
 // drain lets nobody in any more and waits until the last one is out. It is
 // called once.
 func (u *userCount) drain() {
