@@ -32,8 +32,11 @@ func truncated(kind Kind, frame []byte) bool {
 		return true
 	}
 	etherType := binary.BigEndian.Uint16(frame[offset-2:])
-	if etherType == etherTypeVLAN && len(frame) >= offset+vlanTagLen {
+	if etherType == etherTypeVLAN {
 		offset += vlanTagLen
+		if len(frame) < offset {
+			return true
+		}
 		etherType = binary.BigEndian.Uint16(frame[offset-2:])
 	}
 	if etherType != etherTypeIPv4 && etherType != etherTypeIPv6 {
