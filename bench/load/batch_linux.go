@@ -45,16 +45,16 @@ func (b *batch) send(fd, n int) (int, unix.Errno) {
 	return mmsg(unix.SYS_SENDMMSG, fd, b.headers[:n])
 }
 
-// receive takes what is at hand.
-func (b *batch) receive(fd int) (int, unix.Errno) {
-	for i := range b.headers {
+// receive takes what is at hand, at most limit datagrams.
+func (b *batch) receive(fd, limit int) (int, unix.Errno) {
+	for i := range limit {
 		h := &b.headers[i].Hdr
 		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.Control = &b.controls[i][0]
 		h.SetControllen(controlSize)
 	}
-	return mmsg(unix.SYS_RECVMMSG, fd, b.headers[:])
+	return mmsg(unix.SYS_RECVMMSG, fd, b.headers[:limit])
 }
 
 // mmsg makes a call that never waits: the runtime's poller does that.

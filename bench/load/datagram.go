@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -52,8 +53,8 @@ func (s StreamID) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 
 // UnmarshalText reads what MarshalText writes.
 func (s *StreamID) UnmarshalText(text []byte) error {
-	var v uint64
-	if _, err := fmt.Sscanf(string(text), "%016x", &v); err != nil || len(text) != 16 {
+	v, err := strconv.ParseUint(string(text), 16, 64)
+	if err != nil || len(text) != 16 {
 		return fmt.Errorf("load: stream %q is not 16 hexadecimal digits", text)
 	}
 	*s = StreamID(v)

@@ -24,7 +24,8 @@ func (p *pacer) due(now time.Time, limit int) int {
 		p.start = now
 	}
 	// The first is due at the start.
-	total := uint64(max(0, now.Sub(p.start).Seconds()*p.rate)) + 1
+	elapsed := max(0, now.Sub(p.start))
+	total := uint64(float64(elapsed)*p.rate/float64(time.Second)) + 1
 	if total <= p.taken {
 		return 0
 	}
@@ -42,5 +43,6 @@ func (p *pacer) due(now time.Time, limit int) int {
 // next returns when the next datagram is due; after due has returned less
 // than its limit.
 func (p *pacer) next() time.Time {
-	return p.start.Add(time.Duration(float64(p.taken) / p.rate * float64(time.Second)))
+	// One more nanosecond, since the conversion rounds down.
+	return p.start.Add(time.Duration(float64(p.taken)/p.rate*float64(time.Second)) + 1)
 }

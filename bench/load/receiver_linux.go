@@ -25,7 +25,7 @@ type ReceiverConfig struct {
 
 	Unjoined   bool   // leave the first Join to the caller
 	ReadBuffer int    // bytes for the kernel to keep; 0: 4 MiB, as far as allowed
-	Count      uint64 // Run ends after so many datagrams of ours; 0: never
+	Count      uint64 // Run ends once so many datagrams of ours came; 0: never
 }
 
 // Receiver is a member of one group on one interface. All methods are safe
@@ -224,10 +224,10 @@ func (r *Receiver) receive() error {
 	var n int
 	var errno unix.Errno
 	poll := func(fd uintptr) (done bool) {
-		n, errno = r.batch.receive(int(fd))
+		n, errno = r.batch.receive(int(fd), r.limit())
 		return errno != unix.EAGAIN
 	}
-	for !r.enough() {
+	for r.limit() > 0 {
 		if err := r.socket.read(poll); err != nil {
 			return err
 		}
@@ -239,15 +239,20 @@ func (r *Receiver) receive() error {
 	return nil
 }
 
-func (r *Receiver) enough() bool {
-	return r.config.Count > 0 && r.received.Load() >= r.config.Count
+// limit returns how many datagrams to take at once, so that the count is met
+// exactly and the rest stays for a later Run.
+func (r *Receiver) limit() int {
+	if r.config.Count == 0 {
+		return batchSize
+	}
+	return int(min(batchSize, r.config.Count-min(r.config.Count, r.received.Load())))
 }
 
-// record accounts for a batch, up to the count.
+// record accounts for a batch.
 func (r *Receiver) record(now time.Time, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := 0; i < n && !r.enough(); i++ {
+	for i := range n {
 		a, drops, told := r.batch.arrival(i)
 		if told {
 			// Modulo 2^32, as the kernel counts.
