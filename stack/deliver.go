@@ -68,11 +68,14 @@ func (s *Stack) receive(i *iface, frame []byte) drop {
 		if why := s.screen(i, &p); why != accepted {
 			return why
 		}
-		if s.forward && !p.destination.IsMulticast() {
-			return s.receiveUnicast(i, &p)
+		if !p.destination.IsMulticast() {
+			if !s.local.owns(i, p.destination) {
+				return s.forwardUnicast(i, &p)
+			}
+			i = s.receiver(i, &p)
 		}
 	}
-	pass(i, &p, p.packet)
+	pass(i, &p, p.packet, i.link.index)
 	return accepted
 }
 
@@ -186,6 +189,10 @@ func (p *punt) screen6(i *iface) drop {
 // does: it panics when it is to forward a chain that the smallest MTU can't hold.
 // RFC 7112 §5 lets a router drop those.
 func (p *punt) headerChain() int {
+	switch tcpip.TransportProtocolNumber(p.packet[6]) {
+	case header.UDPProtocolNumber, header.TCPProtocolNumber, header.ICMPv6ProtocolNumber:
+		return header.IPv6MinimumSize
+	}
 	b := newPacket(p.packet)
 	defer b.DecRef()
 	if _, _, _, _, ok := parse.IPv6(b); !ok {
@@ -194,45 +201,25 @@ func (p *punt) headerChain() int {
 	return len(b.NetworkHeader().Slice())
 }
 
-// receiveUnicast decides what gVisor would get wrong about forwarding.
-func (s *Stack) receiveUnicast(i *iface, p *punt) drop {
-	if s.local.owns(i, p.destination) {
-		s.receiveOwn(i, p)
-		return accepted
-	}
-	if p.destination.IsLinkLocalUnicast() || p.source.IsLinkLocalUnicast() {
-		if p.destination.Is4() {
-			return dropLinkLocal // RFC 3927 §7; gVisor knows it for IPv6 alone
-		}
-		pass(i, p, p.packet)
-		return accepted
-	}
-	if !i.link.ethernet() && i.onLink(p.destination) {
-		// RFC 4443 §3.1: on a point-to-point link it would come back.
-		s.sendError(i, p, unreachableAddress(p.family))
-		return dropOnLink
-	}
-	return s.forwardUnicast(i, p)
-}
-
-// receiveOwn delivers what is for the router. A packet whose hop limit has run
-// out is taken to the interface that owns its destination: from elsewhere gVisor
-// would answer that it can't be forwarded (RFC 8200 §3: the limit counts nodes
-// that forward, and its destination does not).
-func (s *Stack) receiveOwn(i *iface, p *punt) {
+// receiver returns the interface to deliver a packet for the router by: the one it
+// came in on, or the one that owns its destination if its hop limit has run out.
+// From elsewhere gVisor would answer that it can't be forwarded, which it need
+// not be (RFC 8200 §3: the limit is for nodes that forward).
+func (s *Stack) receiver(i *iface, p *punt) *iface {
 	owner := s.local.unicast[p.destination]
-	if p.family == ipv6.ProtocolNumber && p.packet[7] <= 1 && owner != nil && owner.up {
-		i = owner
+	if p.family == ipv6.ProtocolNumber && p.hops() <= 1 && owner != nil && owner.up {
+		return owner
 	}
-	pass(i, p, p.packet)
+	return i
 }
 
-// pass gives gVisor a copy of a packet, as from interface i.
-func pass(i *iface, p *punt, packet []byte) {
+// pass gives gVisor a copy of a packet, as from interface i. The index tells a tap
+// where it came in, 0 that it is none of the router's.
+func pass(i *iface, p *punt, packet []byte, index uint32) {
 	b := newPacket(packet)
 	defer b.DecRef()
 	b.PktType = p.to
-	b.Hash = i.link.index // tells a tap where the packet came in; see tap.HandlePacket
+	b.Hash = index // of no use to gVisor on a packet that comes in
 	i.link.deliver(p.family, b)
 }
 

@@ -18,9 +18,30 @@ type icmpError struct {
 	detail     uint32
 }
 
-var timeExceeded = icmpError{
-	kind: uint8(header.ICMPv4TimeExceeded),
-	code: uint8(header.ICMPv4TTLExceeded),
+func timeExceeded(family tcpip.NetworkProtocolNumber) icmpError {
+	if family == ipv4.ProtocolNumber {
+		return icmpError{
+			kind: uint8(header.ICMPv4TimeExceeded),
+			code: uint8(header.ICMPv4TTLExceeded),
+		}
+	}
+	return icmpError{
+		kind: uint8(header.ICMPv6TimeExceeded),
+		code: uint8(header.ICMPv6HopLimitExceeded),
+	}
+}
+
+func noRoute(family tcpip.NetworkProtocolNumber) icmpError {
+	if family == ipv4.ProtocolNumber {
+		return icmpError{
+			kind: uint8(header.ICMPv4DstUnreachable),
+			code: uint8(header.ICMPv4NetUnreachable),
+		}
+	}
+	return icmpError{
+		kind: uint8(header.ICMPv6DstUnreachable),
+		code: uint8(header.ICMPv6NetworkUnreachable),
+	}
 }
 
 func unreachableAddress(family tcpip.NetworkProtocolNumber) icmpError {
@@ -71,15 +92,16 @@ func (s *Stack) sendError(i *iface, p *punt, e icmpError) {
 	defer route.Release()
 	packet := newError(route, p, e)
 	defer packet.DecRef()
-	protocol := header.ICMPv4ProtocolNumber
+	// Internetwork control, of IPv4's precedences (RFC 1812 §4.3.2.5).
+	protocol, precedence := header.ICMPv4ProtocolNumber, uint8(6<<5)
 	if p.family != ipv4.ProtocolNumber {
-		protocol = header.ICMPv6ProtocolNumber
+		protocol, precedence = header.ICMPv6ProtocolNumber, 0
 	}
 	// A failure is counted by the interface it happens on.
 	_ = route.WritePacket(netstack.NetworkHeaderParams{
 		Protocol: protocol,
 		TTL:      route.DefaultTTL(),
-		TOS:      netstack.DefaultTOS, // internetwork control (RFC 1812 §4.3.2.5)
+		TOS:      precedence,
 	}, packet)
 }
 

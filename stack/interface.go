@@ -23,7 +23,7 @@ var (
 )
 
 const (
-	minimumMTU = 576 // RFC 1122 §3.3.2: what every IPv4 host takes
+	minimumMTU = 68 // RFC 791 §3.2
 	maximumMTU = math.MaxUint16
 )
 
@@ -33,7 +33,7 @@ type InterfaceConfig struct {
 	Name         string           // unique
 	Device       tun.Device       // stays the caller's, who closes it after RemoveInterface
 	HardwareAddr net.HardwareAddr // the router's MAC address; needed for a TAP, unused elsewhere
-	MTU          int              // of IP packets, 576 to 65535; 0 means the device's
+	MTU          int              // of IP packets, 68 to 65535; 0 means the device's
 	// Addresses are the router's. Without an IPv6 link-local one, the interface
 	// gets a stable one of its own, if its MTU lets it speak IPv6.
 	Addresses []netip.Prefix
@@ -47,7 +47,9 @@ type iface struct {
 	addresses []netip.Prefix // all, with the link-local one
 	linkLocal netip.Addr     // invalid where IPv6 is off
 	up        bool
-	counters  counters
+
+	counters   counters
+	unresolved window // packets that begin to wait for a MAC address
 }
 
 func (i *iface) nic() tcpip.NICID { return tcpip.NICID(i.link.index) }
@@ -231,6 +233,7 @@ func (s *Stack) SetUp(index uint32, up bool) {
 	} else {
 		err = s.net.DisableNIC(i.nic())
 	}
+	s.refresh()
 	if err != nil {
 		s.log.Error("interface state not set", "if", i.name, "up", up, "err", err.String())
 	}
@@ -280,10 +283,6 @@ func (s *Stack) changeMembership(operation string, index uint32, group netip.Add
 // refresh derives what packets are tested against from the interfaces.
 func (s *Stack) refresh() {
 	s.local = newLocalAddresses(s.interfaces)
-	s.smallest = maximumMTU
-	for _, i := range s.interfaces {
-		s.smallest = min(s.smallest, int(i.link.MTU()))
-	}
 	s.installRoutes()
 }
 

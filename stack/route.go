@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
+	"github.com/gaissmai/bart"
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
@@ -26,10 +28,12 @@ func (s *Stack) SetRoutes(routes []Route) {
 	s.installRoutes()
 }
 
-// installRoutes brings gVisor's route table to the routes that hold now. It
-// changes only what differs: the table is a list, kept in order by insertion.
+// installRoutes brings the forwarding table, and gVisor's for the packets of its
+// own, to the routes that hold now. Of gVisor's it changes only what differs: it
+// is a list, kept in order by insertion.
 func (s *Stack) installRoutes() {
 	wanted := s.wantedRoutes()
+	s.table = s.forwardingTable(wanted)
 	s.net.RemoveRoutes(func(r tcpip.Route) bool {
 		route := fromNetstack(r)
 		if _, ok := wanted[route]; ok {
@@ -45,6 +49,28 @@ func (s *Stack) installRoutes() {
 		s.installed[r] = struct{}{}
 		s.net.AddRoute(r.toNetstack())
 	}
+}
+
+// forwardingTable has the routes by links that are up; of several to one prefix,
+// the one by the lowest index.
+func (s *Stack) forwardingTable(routes map[Route]struct{}) *bart.Table[nextHop] {
+	table := new(bart.Table[nextHop])
+	for r := range routes {
+		out := s.interfaces[r.Index]
+		if !out.up {
+			continue
+		}
+		if other, ok := table.Get(r.Prefix); ok && !r.before(other) {
+			continue
+		}
+		table.Insert(r.Prefix, nextHop{out, r.Via})
+	}
+	return table
+}
+
+// before orders routes to one prefix: by link, then by gateway.
+func (r Route) before(other nextHop) bool {
+	return cmp.Or(cmp.Compare(r.Index, other.out.link.index), r.Via.Compare(other.via)) < 0
 }
 
 func (s *Stack) wantedRoutes() map[Route]struct{} {

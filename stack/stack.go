@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gaissmai/bart"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -26,8 +27,8 @@ type Config struct {
 	Forward bool
 	// IGMP gets each IGMP packet that arrives, MLD each ICMPv6 packet of MLD
 	// that carries a Hop-by-Hop Options header (RFC 2710 §3), PIM each PIM
-	// packet of both families: joined or not, and from whatever source that is
-	// not the router's own.
+	// packet of both families: to any group, joined or not, or to the router, and
+	// from whatever source that is not the router's own.
 	IGMP, MLD, PIM Tap
 }
 
@@ -55,9 +56,9 @@ type Stack struct {
 	mu         sync.RWMutex
 	interfaces map[uint32]*iface
 	static     []Route
-	installed  map[Route]struct{} // what gVisor's route table holds
+	installed  map[Route]struct{} // what gVisor's route table holds, for its own packets
+	table      *bart.Table[nextHop]
 	local      localAddresses
-	smallest   int // MTU of the interface with the smallest one
 	closed     bool
 }
 
@@ -74,6 +75,7 @@ func New(config Config) (*Stack, error) {
 		forward:    config.Forward,
 		interfaces: make(map[uint32]*iface),
 		installed:  make(map[Route]struct{}),
+		table:      new(bart.Table[nextHop]),
 	}
 	if err := s.registerTaps(config); err != nil {
 		s.net.Destroy()

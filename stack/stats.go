@@ -62,7 +62,10 @@ const (
 	dropNoIPv6
 	dropLinkLocal
 	dropOnLink
+	dropNotForUs
+	dropMalformed
 	dropTTL
+	dropNoRoute
 	dropTooBig
 	dropDown
 	dropFault
@@ -86,9 +89,12 @@ var dropNames = [dropReasons]string{
 	dropOwnSource:          "own-source",          // from one of our own addresses
 	dropHeaderChain:        "header-chain",        // extension headers beyond RFC 7112 §5
 	dropNoIPv6:             "no-ipv6",             // on a link whose MTU is below 1280
-	dropLinkLocal:          "link-local",          // IPv4 link-local, to be forwarded
+	dropLinkLocal:          "link-local",          // link-local, to be forwarded
 	dropOnLink:             "on-link",             // back onto the same point-to-point link
+	dropNotForUs:           "not-for-us",          // and forwarding is off
+	dropMalformed:          "malformed",           // the header checksum is wrong
 	dropTTL:                "ttl-exceeded",        // TTL or hop limit ran out
+	dropNoRoute:            "no-route",            // RFC 1812 §5.2.7.1, RFC 4443 §3.1
 	dropTooBig:             "too-big",             // RFC 1191 §4, RFC 4443 §3.2
 	dropDown:               "down",                // the interface is down
 	dropFault:              "fault",               // the netstack failed on it

@@ -51,7 +51,8 @@ type tap struct {
 // HandlePacket implements netstack.RawTransportEndpoint.
 func (t *tap) HandlePacket(p *netstack.PacketBuffer) {
 	// What is sent to the router's address on another interface passes here
-	// twice: as it arrives, and as the other interface takes it.
+	// twice: as it arrives, and as the other interface takes it. What is not for
+	// the router has no mark at all.
 	if uint32(p.NICID) != p.Hash || !t.accepts(p) {
 		return
 	}
