@@ -10,10 +10,9 @@ import (
 
 // The ways in which the tests start this program again, by its first argument.
 const (
-	withoutPower = "test-without-power" // drops every capability, then does the rest
-	asContainer  = "test-as-container"  // lives in namespaces of an ordinary user
-	asRouter     = "test-as-router"     // opens a device in a container's namespace
-	asReceiver   = "test-as-receiver"   // is handed a device by a container
+	asContainer = "test-as-container" // lives in namespaces of an ordinary user
+	asRouter    = "test-as-router"    // opens a device in a container's namespace
+	asReceiver  = "test-as-receiver"  // is handed a device by a container
 )
 
 func TestMain(m *testing.M) {
@@ -21,8 +20,6 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case tun.HelperCommand:
 			os.Exit(tun.RunHelper(os.Args[2:]))
-		case withoutPower:
-			os.Exit(dropPower(os.Args[2:]))
 		case asContainer:
 			os.Exit(report(liveInContainer()))
 		case asRouter:
