@@ -102,6 +102,7 @@ func (m *Manager) take(c *Client, i Iface) error {
 			m.settleVia(l)
 		}
 	}
+	m.links[i] = l // the flows dropped may have been all that it existed for
 	c.links++
 	m.changes++
 	return nil
