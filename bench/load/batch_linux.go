@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batchSize is the most datagrams in one sendmmsg or recvmmsg call.
-const batchSize = 64
-
 // batch holds the buffers of one sendmmsg or recvmmsg call. All pointers
 // between them are set once.
 type batch struct {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -75,10 +76,9 @@ func (d Datagram) AppendBinary(b []byte) ([]byte, error) {
 	b = binary.BigEndian.AppendUint64(b, uint64(d.Sent.UnixNano()))
 	// The padding depends on the header, so that a damaged header shows and
 	// fragments of two datagrams don't fit together.
-	pad := fold(b[start:])
-	for range d.Size - MinSize {
-		b = append(b, pad)
-		pad++
+	pad := paddingFrom(fold(b[start:]))
+	for rest := d.Size - MinSize; rest > 0; rest -= len(pad) {
+		b = append(b, pad[:min(rest, len(pad))]...)
 	}
 	return b, nil
 }
@@ -98,10 +98,11 @@ func ParseDatagram(b []byte) (Datagram, error) {
 	if size := int(binary.BigEndian.Uint16(b[6:])); size != len(b) || size > MaxSize {
 		return Datagram{}, fmt.Errorf("%w: %d bytes of %d", ErrCorrupt, len(b), size)
 	}
-	pad := fold(b[:MinSize])
-	for i, got := range b[MinSize:] {
-		if got != pad+byte(i) {
-			return Datagram{}, fmt.Errorf("%w: padding at byte %d", ErrCorrupt, MinSize+i)
+	pad := paddingFrom(fold(b[:MinSize]))
+	for at := MinSize; at < len(b); at += len(pad) {
+		part := b[at:min(at+len(pad), len(b))]
+		if !bytes.Equal(part, pad[:len(part)]) {
+			return Datagram{}, fmt.Errorf("%w: padding behind byte %d", ErrCorrupt, at)
 		}
 	}
 	return Datagram{
@@ -111,6 +112,18 @@ func ParseDatagram(b []byte) (Datagram, error) {
 		Size:     len(b),
 	}, nil
 }
+
+// counting holds all bytes in order, twice, so that the 256 from any byte on
+// are one slice: padding is compared and written by the word.
+var counting = func() (b [512]byte) {
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
+}()
+
+// paddingFrom returns the first 256 bytes of padding; then it repeats.
+func paddingFrom(first byte) []byte { return counting[first : int(first)+256] }
 
 func fold(b []byte) (x byte) {
 	for _, c := range b {

@@ -2,6 +2,9 @@ package load
 
 import "time"
 
+// batchSize is the most datagrams in one sendmmsg or recvmmsg call.
+const batchSize = 64
+
 // pacer says how many datagrams are due. It has no clock: times are given.
 type pacer struct {
 	rate    float64 // per second; 0: all are always due

@@ -15,7 +15,8 @@ type SendReport struct {
 	Seconds float64           `json:"seconds"`
 	Rate    float64           `json:"rate_pps"` // reached, per second
 	// Skipped counts the datagrams that were not sent, since catching up after
-	// a stall would have made a burst of more than 10 ms of traffic.
+	// a stall would have made a burst: of more than 64, and more than 10 ms of
+	// traffic. They have no number and are no loss.
 	Skipped uint64 `json:"skipped"`
 }
 
