@@ -78,7 +78,7 @@ func (w *worker) work(n int, s *settings) {
 	w.in, w.now = s, time.Time{}
 	w.sort(n)
 	for i := range w.packets {
-		w.handle(&w.packets[i])
+		w.handle(i)
 	}
 	w.flush()
 }
@@ -132,14 +132,16 @@ func (w *worker) parse(p *packet, buf []byte, end int) (verdict, Drop) {
 	return v, reason
 }
 
-// handle finds out what the entry of p allows.
-func (w *worker) handle(p *packet) {
+// handle finds out what the entry of packet i of the batch allows.
+func (w *worker) handle(i int) {
+	p := &w.packets[i]
 	e := p.entry
 	if e == nil {
 		if p.ttl <= 1 {
 			w.drop(DropTTL)
 			return
 		}
+		w.keepOrder(i)
 		if e = w.forwarder.planes[p.family()].miss(w, p); e == nil {
 			return
 		}
@@ -150,6 +152,23 @@ func (w *worker) handle(p *packet) {
 		return
 	}
 	w.replicate(e, p)
+}
+
+// keepOrder sees to it that packet i can wait without others of its flow going
+// by. Earlier ones may be in lanes still, if the entry was deleted during the
+// batch, and must be gone before the plane sends this one; later ones may have
+// found an entry that was there for a moment only, and must look again.
+func (w *worker) keepOrder(i int) {
+	k := &w.packets[i].key
+	for j := range w.packets {
+		switch p := &w.packets[j]; {
+		case p.key != *k || j == i:
+		case j > i:
+			p.entry = nil
+		case len(w.open) > 0:
+			w.flush()
+		}
+	}
 }
 
 // replicate puts p, which came in as e says, into the lanes of e's outputs.
