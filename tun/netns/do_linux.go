@@ -17,7 +17,8 @@ const ownPath = "/proc/thread-self/ns/net"
 // its own, and returns its error. With path "" it calls f where it is.
 //
 // Entering needs CAP_SYS_ADMIN in the user namespace that owns the network
-// namespace and in the caller's own; without it the error is [unix.EPERM].
+// namespace and in the caller's own; without it the error is [unix.EPERM]. The
+// namespace that the process is in already needs none.
 func Do(path string, f func() error) error {
 	if path == "" {
 		return f()
@@ -28,11 +29,21 @@ func Do(path string, f func() error) error {
 	}
 	defer unix.Close(fd)
 	return onThread(func() error {
+		if isCurrent(fd) {
+			return f() // which anyone may
+		}
 		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter network namespace %s: %w", path, err)
 		}
 		return f()
 	})
+}
+
+// isCurrent reports whether a namespace is the one of the calling thread.
+func isCurrent(fd int) bool {
+	var there, here unix.Stat_t
+	return unix.Fstat(fd, &there) == nil && unix.Stat(ownPath, &here) == nil &&
+		there.Dev == here.Dev && there.Ino == here.Ino
 }
 
 // Start starts cmd inside the network namespace that path leads to. Only its

@@ -78,7 +78,7 @@ func check(path string) error {
 		return err
 	}
 	// A name whose mount is gone is an empty file of another file system.
-	if stat.Type != unix.NSFS_MAGIC && stat.Type != unix.PROC_SUPER_MAGIC {
+	if stat.Type != unix.NSFS_MAGIC {
 		return errNotNamespace
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
