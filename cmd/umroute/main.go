@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"umroute/tun"
 )
 
 // The exit statuses of every command.
@@ -22,6 +24,9 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == tun.HelperCommand {
+		os.Exit(tun.RunHelper(os.Args[2:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := execute(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()
@@ -63,7 +68,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			runCommand(), checkCommand(), demoCommand(), showCommand(), clearCommand(),
+			runCommand(), checkCommand(), showCommand(), clearCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
 			sendCommand(), recvCommand(),
 		},

@@ -142,7 +142,7 @@ func printStats(w io.Writer, document []byte) error {
 
 // clock writes seconds as FRR does: 00:04:13, and days in front from a day on.
 func clock(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second)).Truncate(time.Second)
+	d := asDuration(seconds).Truncate(time.Second)
 	hours := int(d.Hours())
 	text := fmt.Sprintf("%02d:%02d:%02d", hours%24, int(d.Minutes())%60, int(d.Seconds())%60)
 	if hours >= 24 {
@@ -164,4 +164,9 @@ func total(counts map[string]uint64) uint64 {
 		sum += count
 	}
 	return sum
+}
+
+// asDuration converts seconds as people and JSON write them.
+func asDuration(seconds float64) time.Duration {
+	return time.Duration(seconds * float64(time.Second))
 }

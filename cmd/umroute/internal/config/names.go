@@ -40,14 +40,17 @@ func (d *decoder) name(e entry, target *string) bool {
 	return true
 }
 
+// fitsSocket says whether a valid name can also be that of a socket: hidden
+// files and names like options make a router hard to reach.
+func fitsSocket(name string) bool { return name[0] != '.' && name[0] != '-' }
+
 // routerName reads a name that a socket's file can have.
 func (d *decoder) routerName(e entry, target *string) bool {
 	var s string
 	if !d.name(e, &s) {
 		return false
 	}
-	// Hidden files and names like options make a router hard to reach.
-	if s[0] == '.' || s[0] == '-' {
+	if !fitsSocket(s) {
 		d.mismatch(e.value, e.key, "a name for a socket", "begin with a letter or a digit")
 		return false
 	}

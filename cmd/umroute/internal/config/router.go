@@ -11,11 +11,7 @@ import (
 
 // config reads the whole file, then judges what its parts say of each other.
 func (d *decoder) config(root ast.Node) *Config {
-	c := &Config{
-		Name:    "umroute",
-		Log:     Log{Level: slog.LevelInfo, Format: LogText},
-		Unicast: Unicast{Forward: true},
-	}
+	c := Default()
 	if _, ok := root.(*ast.MappingNode); root != nil && !ok {
 		d.mismatch(root, "configuration", "a mapping", "as in interfaces: {red: {netns: red}}")
 		return nil

@@ -1,0 +1,104 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"umroute/mgm"
+	"umroute/routing"
+	"umroute/stack/membership"
+)
+
+// igmpOnly is IANA's number for a link on which only IGMP or MLD runs
+// (IANA ipMRouteProtocol: igmpOnly(10)).
+const igmpOnly mgm.ProtocolID = 10
+
+// emptyFlowLifetime is how long an entry without receivers stays in the cache
+// after its last receiver went, or after its first packet. It is shorter than
+// the 900 s of a flow that somebody wants, so that a sweep over many groups
+// does not hold the table for a quarter of an hour.
+const emptyFlowLifetime = 60 * time.Second
+
+// family is IGMP or MLD, with the Multicast Group Manager of its address
+// family. membership belongs to the loop, the manager to everybody.
+type family struct {
+	name       string // "igmp" or "mld"
+	v6         bool
+	manager    *mgm.Manager
+	client     *mgm.Client
+	membership *membership.Router
+}
+
+// familyParts is what a family stands on.
+type familyParts struct {
+	forwarder *routing.Forwarder
+	rib       *routing.RIB
+	sender    membership.Sender
+	loop      *loop
+	log       *slog.Logger
+}
+
+func newFamily(kind membership.Family, parts familyParts) (*family, error) {
+	f := &family{name: "igmp", v6: kind == membership.MLD}
+	if f.v6 {
+		f.name = "mld"
+	}
+	log := parts.log.With("family", f.name)
+	manager, err := mgm.New(mgm.Config{
+		IPv6:      f.v6,
+		RIB:       parts.rib,
+		Forwarder: parts.forwarder.Plane(f.v6),
+		Logger:    log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the multicast group manager of %s: %w", f.name, err)
+	}
+	f.manager = manager
+	parts.forwarder.Bind(f.v6, manager)
+	f.client, err = manager.Register(mgm.ClientID{Protocol: igmpOnly},
+		mgm.RoleMembership, f.callbacks(parts.loop))
+	if err != nil {
+		manager.Close()
+		return nil, fmt.Errorf("register %s with the multicast group manager: %w", f.name, err)
+	}
+	f.membership = membership.New(membership.Config{
+		Family:  kind,
+		Sender:  parts.sender,
+		Members: f.client,
+		Logger:  log,
+	})
+	return f, nil
+}
+
+// callbacks are IGMP's or MLD's answers to the manager. They run on the
+// manager's goroutine, so what touches the machine goes through the loop.
+func (f *family) callbacks(l *loop) mgm.Callbacks {
+	return mgm.Callbacks{
+		DisableMembership: func(i mgm.Iface) {
+			l.send(context.Background(), func(time.Time) { f.membership.Suspend(i.Index) })
+		},
+		EnableMembership: func(i mgm.Iface) {
+			l.send(context.Background(), func(now time.Time) {
+				f.membership.Resume(now, i.Index)
+			})
+		},
+		PruneAlert: f.shortenEmptyFlow,
+	}
+}
+
+// shortenEmptyFlow gives a flow that nobody wants a shorter life. The timeout
+// counts from the creation of the entry (MGM, PMGM_PRUNE_ALERT_CALLBACK), so
+// the time that it has been up is added.
+func (f *family) shortenEmptyFlow(alert *mgm.PruneAlert) {
+	if alert.MemberDelete {
+		return
+	}
+	entry, err := f.manager.MFE(mgm.Flow(alert.Entry))
+	if err != nil {
+		alert.Timeout = emptyFlowLifetime
+		return
+	}
+	alert.Timeout = min(alert.Timeout, entry.Up+emptyFlowLifetime)
+}

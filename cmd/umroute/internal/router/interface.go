@@ -1,0 +1,275 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"umroute/cmd/umroute/internal/config"
+	"umroute/mgm"
+	"umroute/routing"
+	"umroute/stack"
+	"umroute/stack/membership"
+	"umroute/tun"
+)
+
+// startupResponse is how long hosts may take to answer the first queries. It is
+// short, so that a router that was restarted knows its listeners soon.
+const startupResponse = time.Second
+
+// iface is one interface of the router. What follows mu in Router is guarded
+// by it; the rest does not change.
+type iface struct {
+	index  uint32
+	config config.Interface
+	device tun.Device
+	link   *tun.Link // the device, where it is one of the kernel's
+	port   *routing.Interface
+
+	// Guarded by Router.mu.
+	up     bool
+	reason string // why it is down
+}
+
+// iface is the interface as the Multicast Group Manager names it.
+func (i *iface) key() mgm.Iface { return mgm.Iface{Index: i.index} }
+
+// open opens an interface's device and makes the stack, the forwarder and the
+// RIB know it.
+func (r *Router) open(index uint32, settings config.Interface) (*iface, error) {
+	i := &iface{index: index, config: settings, up: true}
+	if err := r.openDevice(i); err != nil {
+		return nil, fmt.Errorf("interface %s: %w", settings.Name, err)
+	}
+	if err := r.attach(i); err != nil {
+		i.device.Close()
+		return nil, fmt.Errorf("interface %s: %w", settings.Name, err)
+	}
+	r.log.Info("interface opened", "if", settings.Name, "device", i.device.Name(),
+		"netns", settings.Netns.String(), "io", i.device.IO(), "mtu", i.device.MTU())
+	return i, nil
+}
+
+func (r *Router) openDevice(i *iface) (err error) {
+	if device, given := r.options.Devices[i.config.Name]; given {
+		i.device = device
+		i.link, _ = device.(*tun.Link)
+		return nil
+	}
+	settings := tun.Config{
+		Name:          i.config.Device,
+		Netns:         i.config.Netns.String(),
+		IO:            string(i.config.IO),
+		MTU:           i.config.MTU,
+		Addresses:     i.config.Addresses,
+		PeerAddresses: i.config.PeerAddresses,
+		PeerRoutes:    i.config.PeerRoutes,
+		Logger:        r.log.With("if", i.config.Name),
+	}
+	if i.config.Link == config.LinkTAP {
+		settings.Kind = tun.KindTAP
+	}
+	if i.config.FD != 0 {
+		i.link, err = tun.FromDescriptor(i.config.FD, settings)
+	} else {
+		i.link, err = tun.Open(settings)
+	}
+	if err != nil {
+		return err
+	}
+	i.device = i.link
+	return nil
+}
+
+// attach takes an open device into the router.
+func (r *Router) attach(i *iface) error {
+	hardware := i.hardwareAddr()
+	err := r.stack.AddInterface(stack.InterfaceConfig{
+		Index: i.index, Name: i.config.Name, Device: i.device,
+		HardwareAddr: hardware, MTU: i.device.MTU(), Addresses: i.config.Addresses,
+	})
+	if err != nil {
+		return err
+	}
+	i.port, err = r.forwarder.AddInterface(routing.InterfaceConfig{
+		Index: i.index, Name: i.config.Name, Device: i.device,
+		HardwareAddr: hardware, MTU: i.device.MTU(),
+		TTLThreshold: i.config.TTLThreshold, Boundary: i.config.Boundary,
+		Domain: i.config.Domain,
+	})
+	if err != nil {
+		return err
+	}
+	return r.rib.SetConnected(i.index, i.subnets())
+}
+
+func (i *iface) hardwareAddr() net.HardwareAddr {
+	if i.link == nil {
+		return nil
+	}
+	return i.link.HardwareAddr()
+}
+
+// subnets are the prefixes that lie on the link, each once.
+func (i *iface) subnets() []netip.Prefix {
+	var subnets []netip.Prefix
+	seen := make(map[netip.Prefix]bool)
+	for _, list := range [][]netip.Prefix{i.config.Addresses, i.config.PeerAddresses} {
+		for _, address := range list {
+			if subnet := address.Masked(); !seen[subnet] {
+				seen[subnet] = true
+				subnets = append(subnets, subnet)
+			}
+		}
+	}
+	return subnets
+}
+
+// addMembership puts IGMP and MLD on an interface, as far as it has them. It
+// runs on the loop.
+func (r *Router) addMembership(now time.Time, i *iface) error {
+	var igmpAddress netip.Addr
+	for _, address := range i.config.Addresses {
+		if address.Addr().Is4() {
+			igmpAddress = address.Addr()
+			break
+		}
+	}
+	return errors.Join(
+		r.igmp.addInterface(now, i, i.config.IGMP, igmpAddress),
+		r.mld.addInterface(now, i, i.config.MLD, r.stack.LinkLocal(i.index)),
+	)
+}
+
+// addInterface makes f's membership client take an interface and query there.
+func (f *family) addInterface(now time.Time, i *iface, settings config.Membership,
+	address netip.Addr) error {
+	if !settings.Enabled {
+		return nil
+	}
+	if err := f.client.TakeInterface(i.key()); err != nil {
+		return fmt.Errorf("take interface %s for %s: %w", i.config.Name, f.name, err)
+	}
+	return f.membership.AddInterface(now, i.membershipConfig(settings, address))
+}
+
+func (i *iface) membershipConfig(settings config.Membership,
+	address netip.Addr) membership.InterfaceConfig {
+	result := membership.InterfaceConfig{
+		Index:                   i.index,
+		Name:                    i.config.Name,
+		Address:                 address,
+		Prefixes:                i.subnets(),
+		MTU:                     i.device.MTU(),
+		Version:                 settings.Version,
+		QueryInterval:           settings.QueryInterval,
+		QueryResponseInterval:   settings.QueryResponseInterval,
+		StartupResponseInterval: min(settings.QueryResponseInterval, startupResponse),
+		LastMemberQueryInterval: settings.LastMemberQueryInterval,
+		Robustness:              settings.Robustness,
+		StartupQueryCount:       settings.StartupQueryCount,
+		FastLeave:               settings.FastLeave.On(i.config.Link),
+		MaxGroups:               settings.MaxGroups,
+		MaxSources:              settings.MaxSources,
+		Allow:                   settings.Allow,
+	}
+	for _, static := range settings.Static {
+		result.Static = append(result.Static,
+			mgm.Entry{Group: static.Group, Source: static.Source})
+	}
+	return result
+}
+
+// serveInterface reads from an interface until its device ends, and follows
+// what becomes of the device.
+func (r *Router) serveInterface(ctx context.Context, i *iface) {
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		r.follow(ctx, i)
+	}()
+	err := i.port.Run()
+	if ctx.Err() == nil && !errors.Is(err, os.ErrClosed) {
+		r.setDown(ctx, i, err.Error())
+	}
+	<-followed
+}
+
+// follow applies what happens to an interface's device.
+func (r *Router) follow(ctx context.Context, i *iface) {
+	if i.link == nil {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case event, open := <-i.link.Events():
+			if !open {
+				return
+			}
+			r.apply(ctx, i, event)
+		}
+	}
+}
+
+func (r *Router) apply(ctx context.Context, i *iface, event tun.Event) {
+	switch event.Type {
+	case tun.EventDown:
+		r.setDown(ctx, i, "the device is down")
+	case tun.EventRemoved:
+		r.setDown(ctx, i, "the device is gone")
+	case tun.EventUp:
+		r.setUp(ctx, i)
+	case tun.EventMTU:
+		r.log.Warn("the device's MTU changed; restart the router to use it",
+			"if", i.config.Name, "from", i.config.MTU, "to", event.MTU)
+	}
+}
+
+// setDown stops the queries of an interface. Its memberships stay until they
+// expire, so that a link that flaps loses nothing.
+func (r *Router) setDown(ctx context.Context, i *iface, reason string) {
+	if !r.setState(i, false, reason) {
+		return
+	}
+	r.stack.SetUp(i.index, false)
+	r.log.Warn("interface down", "if", i.config.Name, "from", "up", "to", "down",
+		"reason", reason)
+	r.loop.send(ctx, func(now time.Time) {
+		for _, f := range r.families() {
+			f.membership.LinkDown(now, i.index)
+		}
+	})
+}
+
+// setUp starts the queries of an interface: a host does not report again by
+// itself when the reader of its TUN returns.
+func (r *Router) setUp(ctx context.Context, i *iface) {
+	if !r.setState(i, true, "") {
+		return
+	}
+	r.stack.SetUp(i.index, true)
+	r.log.Info("interface up", "if", i.config.Name, "from", "down", "to", "up",
+		"reason", "the device is up")
+	r.loop.send(ctx, func(now time.Time) {
+		for _, f := range r.families() {
+			f.membership.LinkUp(now, i.index)
+		}
+	})
+}
+
+// setState says whether the state changed.
+func (r *Router) setState(i *iface, up bool, reason string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed := i.up != up
+	if changed {
+		i.up, i.reason = up, reason
+	}
+	return changed
+}

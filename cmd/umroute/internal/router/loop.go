@@ -1,0 +1,109 @@
+package router
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// controlBacklog is how many control packets may wait for the loop. One host
+// can send 6 reports of 1,500 bytes for 1,000 groups at once; beyond this many
+// the packet is dropped, and the next query repairs the loss.
+const controlBacklog = 4096
+
+// loop is the control plane: one goroutine that owns all membership state.
+// Others hand it packets, which may be dropped, and functions, which may not.
+type loop struct {
+	packets chan controlPacket
+	calls   chan func(now time.Time)
+	done    chan struct{}
+	dropped atomic.Uint64
+}
+
+// controlPacket is a complete IGMP or MLD packet as it came in on a link.
+type controlPacket struct {
+	family *family
+	index  uint32
+	packet []byte
+}
+
+func newLoop() *loop {
+	return &loop{
+		packets: make(chan controlPacket, controlBacklog),
+		calls:   make(chan func(time.Time), 64),
+		done:    make(chan struct{}),
+	}
+}
+
+// post hands a control packet to the loop, or counts it as dropped.
+func (l *loop) post(packet controlPacket) {
+	select {
+	case l.packets <- packet:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// run hands f to the loop and waits until it has run. It says false where the
+// loop has ended, or ctx has.
+func (l *loop) run(ctx context.Context, f func(now time.Time)) bool {
+	ran := make(chan struct{})
+	call := func(now time.Time) {
+		f(now)
+		close(ran)
+	}
+	if !l.send(ctx, call) {
+		return false
+	}
+	select {
+	case <-ran:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+// send hands f to the loop and does not wait for it to run.
+func (l *loop) send(ctx context.Context, f func(now time.Time)) bool {
+	select {
+	case l.calls <- f:
+		return true
+	case <-l.done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// machine is a part of the control plane that only the loop touches.
+type machine interface {
+	Advance(now time.Time)
+	Deadline() (time.Time, bool)
+}
+
+// serve runs until ctx ends. It keeps one timer, armed for the earliest
+// deadline of all machines.
+func (l *loop) serve(ctx context.Context, machines ...machine) {
+	defer close(l.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-l.packets:
+			p.family.membership.Handle(time.Now(), p.index, p.packet)
+		case call := <-l.calls:
+			call(time.Now())
+		case <-timer.C:
+		}
+		now := time.Now()
+		next := now.Add(time.Hour)
+		for _, m := range machines {
+			m.Advance(now)
+			if deadline, ok := m.Deadline(); ok && deadline.Before(next) {
+				next = deadline
+			}
+		}
+		timer.Reset(next.Sub(now))
+	}
+}

@@ -1,0 +1,211 @@
+// Package router puts one router together: links, netstack, forwarder, RIB,
+// the Multicast Group Manager of each family, and the router side of IGMP and
+// MLD. It holds no protocol rule and looks into no packet.
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"umroute/cmd/umroute/internal/config"
+	"umroute/cmd/umroute/internal/control"
+	"umroute/routing"
+	"umroute/stack"
+	"umroute/stack/membership"
+	"umroute/tun"
+)
+
+// Options are what a router needs besides its configuration.
+type Options struct {
+	Logger  *slog.Logger
+	Version string
+	// Devices are links that are open already, by the name of the interface.
+	// They take the place of the device that the configuration names.
+	Devices map[string]tun.Device
+}
+
+// Router is one router. Serve runs it; the other methods may be called while
+// it runs.
+type Router struct {
+	settings *config.Config
+	options  Options
+	log      *slog.Logger
+	started  time.Time
+
+	loop      *loop
+	stack     *stack.Stack
+	forwarder *routing.Forwarder
+	rib       *routing.RIB
+	igmp, mld *family
+
+	mu         sync.RWMutex // guards interfaces and each one's state
+	interfaces []*iface     // in the order of the configuration
+}
+
+// New opens all interfaces of a router. On an error nothing stays open.
+func New(settings *config.Config, options Options) (*Router, error) {
+	r := &Router{settings: settings, options: options, log: options.Logger,
+		started: time.Now(), loop: newLoop()}
+	if err := r.assemble(); err != nil {
+		r.close()
+		return nil, err
+	}
+	for i, each := range settings.Interfaces {
+		opened, err := r.open(uint32(i+1), each)
+		if err != nil {
+			r.close()
+			return nil, err
+		}
+		r.interfaces = append(r.interfaces, opened)
+	}
+	if err := r.setRoutes(); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// assemble makes the parts that stand before any interface.
+func (r *Router) assemble() (err error) {
+	r.rib = routing.NewRIB(r.routeChanged)
+	r.forwarder = routing.New(routing.Config{
+		Punt:   func(index uint32, frame []byte) { r.stack.Deliver(index, frame) },
+		Logger: r.log,
+	})
+	r.stack, err = stack.New(stack.Config{
+		Name:    r.settings.Name,
+		Logger:  r.log,
+		Forward: r.settings.Unicast.Forward,
+		IGMP: func(index uint32, packet []byte) {
+			r.loop.post(controlPacket{r.igmp, index, packet})
+		},
+		MLD: func(index uint32, packet []byte) {
+			r.loop.post(controlPacket{r.mld, index, packet})
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("start the network stack: %w", err)
+	}
+	parts := familyParts{forwarder: r.forwarder, rib: r.rib, sender: r.stack,
+		loop: r.loop, log: r.log}
+	if r.igmp, err = newFamily(membership.IGMP, parts); err != nil {
+		return err
+	}
+	r.mld, err = newFamily(membership.MLD, parts)
+	return err
+}
+
+func (r *Router) families() []*family { return []*family{r.igmp, r.mld} }
+
+// Serve forwards until ctx ends, answering on the control socket at path; an
+// empty path means none. It calls ready once all interfaces forward. It
+// returns after everything has been closed and removed.
+func (r *Router) Serve(ctx context.Context, path string, ready func()) error {
+	defer r.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tasks, ctx := errgroup.WithContext(ctx)
+	if path != "" {
+		listener, err := control.Listen(path)
+		if err != nil {
+			return err
+		}
+		tasks.Go(func() error { return control.Serve(ctx, listener, r, r.log) })
+	}
+	tasks.Go(func() error {
+		r.loop.serve(ctx, r.igmp.membership, r.mld.membership, &forwarderAge{forwarder: r.forwarder})
+		return nil
+	})
+	for _, i := range r.list() {
+		tasks.Go(func() error { r.serveInterface(ctx, i); return nil })
+	}
+	// The devices are closed when ctx ends: that is what ends their readers.
+	tasks.Go(func() error {
+		<-ctx.Done()
+		r.closeDevices()
+		return nil
+	})
+	r.loop.run(ctx, func(now time.Time) { r.startMembership(now) })
+	ready()
+	return tasks.Wait()
+}
+
+// startMembership puts IGMP and MLD on every interface that has them.
+func (r *Router) startMembership(now time.Time) {
+	for _, i := range r.list() {
+		if err := r.addMembership(now, i); err != nil {
+			r.log.Error("membership not started", "if", i.config.Name, "err", err)
+		}
+	}
+}
+
+// close gives up everything. Parts that were never made are nil.
+func (r *Router) close() {
+	r.closeDevices()
+	for _, f := range r.families() {
+		if f != nil {
+			f.manager.Close()
+		}
+	}
+	if r.stack != nil {
+		r.stack.Close()
+	}
+}
+
+func (r *Router) closeDevices() {
+	for _, i := range r.list() {
+		if err := i.device.Close(); err != nil {
+			r.log.Warn("device not closed", "if", i.config.Name, "err", err)
+		}
+	}
+}
+
+// list is the interfaces, in the order of the configuration.
+func (r *Router) list() []*iface {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.interfaces
+}
+
+func (r *Router) byName(name string) *iface {
+	for _, i := range r.list() {
+		if i.config.Name == name {
+			return i
+		}
+	}
+	return nil
+}
+
+// byIndex is how forwarding entries name an interface: its place in the list,
+// counted from 1.
+func (r *Router) byIndex(index uint32) *iface {
+	list := r.list()
+	if index == 0 || int(index) > len(list) {
+		return nil
+	}
+	return list[index-1]
+}
+
+// agingInterval is how often packets that wait for a decision are looked at.
+const agingInterval = time.Second
+
+// forwarderAge lets the loop age the packets that wait for a decision.
+type forwarderAge struct {
+	forwarder *routing.Forwarder
+	due       time.Time
+}
+
+func (a *forwarderAge) Advance(now time.Time) {
+	if now.Before(a.due) {
+		return
+	}
+	a.forwarder.Advance(now)
+	a.due = now.Add(agingInterval)
+}
+
+func (a *forwarderAge) Deadline() (time.Time, bool) { return a.due, true }
