@@ -5,7 +5,9 @@ import (
 	"net/netip"
 )
 
-// checkDevices holds that no two interfaces share a device.
+// checkDevices holds that no two interfaces share a device: each would get
+// every other packet. Two names of one namespace are seen through as far as
+// they can be without looking at the system.
 func (d *decoder) checkDevices(drafts []draft) {
 	type place struct {
 		netns  Netns
@@ -20,6 +22,8 @@ func (d *decoder) checkDevices(drafts []draft) {
 			}
 			descriptors[i.FD] = i
 		}
+		// A place that could not be read is its default by now, which would
+		// put interfaces together that are not.
 		if i.Device == "" || !i.placed {
 			continue
 		}
@@ -60,6 +64,8 @@ func (d *decoder) checkAddresses(drafts []draft) {
 			routers = append(routers, owned{p, i.Name})
 		}
 	}
+	// All addresses of the router are known by now, so that a peer may stand
+	// before the interface it collides with.
 	peers := make(map[netip.Addr]string)
 	for _, i := range drafts {
 		for n, p := range i.PeerAddresses {
@@ -75,6 +81,8 @@ func (d *decoder) checkAddresses(drafts []draft) {
 	}
 }
 
+// checkRouterAddress holds that an address is unique, and that its prefix is
+// on one interface only: unicast and reverse paths have one way to it.
 func (d *decoder) checkRouterAddress(a owned, others []owned, at Position) {
 	for _, o := range others {
 		same := a.Addr() == o.Addr()

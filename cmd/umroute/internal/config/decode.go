@@ -17,7 +17,11 @@ const (
 
 var fileStart = Position{1, 1}
 
-// decoder walks a document and collects what is wrong with it.
+// decoder walks a document and collects what is wrong with it. Nothing stops
+// it: who has ten mistakes in a file wants to hear of ten, not of the first.
+//
+// It works on the syntax tree, not through struct tags, since each value's
+// place is needed until the last check that involves it is done.
 type decoder struct {
 	file     string
 	problems Problems
@@ -29,13 +33,15 @@ type decoder struct {
 	addressFault bool
 }
 
+// problem notes one fault. The hint says what to do, "" where unknown.
 func (d *decoder) problem(at Position, hint, format string, args ...any) {
 	d.problems = append(d.problems, Problem{
 		File: d.file, Pos: at, Message: fmt.Sprintf(format, args...), Hint: hint,
 	})
 }
 
-// unsupported refuses what the configuration names but the router lacks.
+// unsupported refuses what the configuration names but the router lacks. To
+// ignore it would leave an operator with a router that does not do as told.
 func (d *decoder) unsupported(at Position, what string) {
 	d.problem(at, "", "%s: not supported yet", what)
 }
@@ -55,7 +61,8 @@ type entry struct {
 // fields has a reader for each key that a section may have.
 type fields map[string]func(entry)
 
-// marks holds where the value of each key stands.
+// marks holds where the value of each key stands. A key that is not in it has
+// its default, which no problem can be blamed on.
 type marks map[string]Position
 
 // section reads a mapping. A key without value is an empty mapping.
@@ -80,6 +87,8 @@ func (d *decoder) entries(n ast.Node, what string) []entry {
 	return d.merged(n, what, maxNesting)
 }
 
+// merged is entries with the depth of merges left, so that a mapping that
+// merges itself, directly or not, comes to an end.
 func (d *decoder) merged(n ast.Node, what string, depth int) []entry {
 	mapping, ok := n.(*ast.MappingNode)
 	switch {
@@ -114,6 +123,8 @@ func (d *decoder) merged(n ast.Node, what string, depth int) []entry {
 	return own
 }
 
+// entry reads a key. Whether the value has the right type is for the reader
+// of the key to say.
 func (d *decoder) entry(pair *ast.MappingValueNode) (entry, bool) {
 	at := position(pair.Key)
 	value, ok := d.value(pair.Value)
@@ -182,6 +193,8 @@ func (d *decoder) value(n ast.Node) (ast.Node, bool) {
 	return nil, false
 }
 
+// spend takes one node from the budget. A few lines of aliases can stand for
+// more values than memory holds; depth alone does not bound them.
 func (d *decoder) spend(n ast.Node) bool {
 	d.budget--
 	if d.budget == 0 {
@@ -190,6 +203,8 @@ func (d *decoder) spend(n ast.Node) bool {
 	return d.budget > 0
 }
 
+// alias finds the anchor of an alias. One of a parent is found too: it ends in
+// a wrong type or in the limits of value and merged.
 func (d *decoder) alias(n *ast.AliasNode) (ast.Node, bool) {
 	name := n.Value.GetToken().Value
 	target, ok := d.anchors[name]
@@ -229,6 +244,7 @@ func position(n ast.Node) Position {
 	return Position{p.Line, p.Column}
 }
 
+// before says whether a stands before b in the file.
 func before(a, b Position) bool {
 	return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column
 }
@@ -250,6 +266,7 @@ func describe(n ast.Node) string {
 	return n.GetToken().Value
 }
 
+// quote makes any text safe for one line of a terminal, and short.
 func quote(s string) string {
 	if runes := []rune(s); len(runes) > maxQuoted {
 		s = strings.TrimSpace(string(runes[:maxQuoted])) + "…"

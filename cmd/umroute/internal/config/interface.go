@@ -15,6 +15,8 @@ type draft struct {
 	peersAt     []Position // of each of PeerAddresses
 }
 
+// interfaces reads all of them, in the order of the file, which is also that
+// of their start and of every table.
 func (d *decoder) interfaces(e entry) []draft {
 	var drafts []draft
 	for _, e := range d.entries(e.value, e.key) {
@@ -26,6 +28,8 @@ func (d *decoder) interfaces(e entry) []draft {
 	return drafts
 }
 
+// iface reads one interface. What it says of others is checked once all are
+// known.
 func (d *decoder) iface(e entry) draft {
 	i := draft{Interface: DefaultInterface(e.key), placed: true}
 	i.Pos = e.at
@@ -41,6 +45,8 @@ func (d *decoder) iface(e entry) draft {
 	}
 	d.deviceFields(known, &i)
 	d.addressFields(known, &i)
+	// Both wait until the keys that decide their defaults are read, wherever
+	// these stand.
 	var igmp, mld entry
 	known["igmp"] = func(e entry) { igmp = e }
 	known["mld"] = func(e entry) { mld = e }
@@ -67,6 +73,7 @@ func (d *decoder) deviceFields(known fields, i *draft) {
 	// 0 to 2 are standard input, output and error.
 	known["fd"] = func(e entry) { d.number(e, &i.FD, 3, 1<<20) }
 	known["io"] = func(e entry) { d.io(e, &i.IO) }
+	// False is how the router works so far, so it may be said.
 	known["coalesce"] = func(e entry) {
 		var on bool
 		if d.boolean(e, &on) && on {
@@ -75,12 +82,14 @@ func (d *decoder) deviceFields(known fields, i *draft) {
 	}
 }
 
+// link reads the kind of device.
 func (d *decoder) link(e entry, target *Link) {
 	s := string(*target)
 	d.choice(e, &s, []string{"tun", "tap"}, "packet", "host")
 	*target = Link(s)
 }
 
+// io reads how packets are read and written.
 func (d *decoder) io(e entry, target *IO) {
 	s := string(*target)
 	d.choice(e, &s, []string{"auto", "vectored", "plain"}, "uring")
@@ -94,7 +103,8 @@ func (d *decoder) addressFields(known fields, i *draft) {
 	known["peer-routes"] = func(e entry) { d.boolean(e, &i.PeerRoutes) }
 }
 
-// hosts reads addresses that a host can have, with their prefix lengths.
+// hosts reads addresses that a host can have, with their prefix lengths. One
+// that is wrong keeps the later checks from blaming others for its absence.
 func (d *decoder) hosts(e entry) (hosts []netip.Prefix, at []Position) {
 	if _, ok := e.value.(*ast.SequenceNode); !ok {
 		d.addressFault = true
@@ -162,6 +172,7 @@ func (d *decoder) groupNetworks(e entry) (groups []netip.Prefix) {
 	return groups
 }
 
+// checkMTU holds that IPv6 addresses stand on a link that can carry IPv6.
 func (d *decoder) checkMTU(i *draft) {
 	if i.MTU >= minIPv6MTU {
 		return
@@ -174,7 +185,9 @@ func (d *decoder) checkMTU(i *draft) {
 	}
 }
 
-// checkDescriptor holds that a descriptor stands instead of a device.
+// checkDescriptor holds that a descriptor stands instead of a device: where
+// it leads was settled by whoever opened it. Addresses of the other side are
+// welcome, as what its maker gave the device.
 func (d *decoder) checkDescriptor(i *draft) {
 	if _, given := i.at["fd"]; !given {
 		return

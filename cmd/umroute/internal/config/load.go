@@ -86,6 +86,8 @@ func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
+// syntax tells where the parser gave up. It stops at its first error, so that
+// is the only problem.
 func (d *decoder) syntax(err error) {
 	var fault *yaml.SyntaxError
 	if errors.As(err, &fault) && fault.Token != nil && fault.Token.Position != nil {
@@ -96,6 +98,8 @@ func (d *decoder) syntax(err error) {
 	d.problem(fileStart, "", "%v", err)
 }
 
+// onlyDocument returns the document of a file that may have an empty one
+// before or after it, as "---" at the start makes.
 func (d *decoder) onlyDocument(file *ast.File) ast.Node {
 	var root ast.Node
 	for _, doc := range file.Docs {
@@ -113,7 +117,9 @@ func (d *decoder) onlyDocument(file *ast.File) ast.Node {
 	return root
 }
 
-// anchorVisitor collects the anchors of a document.
+// anchorVisitor collects the anchors of a document beforehand, so that one in
+// a part that is refused is still known. YAML lets an anchor be redefined; in
+// a file that people read, that is a mistake.
 type anchorVisitor struct{ d *decoder }
 
 // Visit implements ast.Visitor.
@@ -160,6 +166,8 @@ func (d *decoder) checkText(data []byte) {
 // checkNesting refuses depths on which the parser, which recurses, would
 // spend minutes and its stack.
 func (d *decoder) checkNesting(tokens token.Tokens) {
+	// Blocks nest by their indentation, at a cost in bytes that bounds them;
+	// brackets, and "- - -" in one row, cost almost nothing.
 	flow, row, line := 0, 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != line {

@@ -8,7 +8,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// family is what IGMP and MLD differ in.
+// family is what IGMP and MLD differ in. Everything else is one protocol with
+// two encodings (RFC 3810 section 1 calls MLDv2 a translation of IGMPv3).
 type family struct {
 	protocol string
 	versions versions
@@ -30,7 +31,9 @@ var (
 	}
 )
 
-// responses returns the range of the response intervals on the wire.
+// responses returns the range of the response intervals on the wire. What is
+// spoken to older hosts on the link is not asked: only the configured version
+// is known here.
 func (f family) responses(version int) interval {
 	if version < f.versions.highest {
 		return f.older
@@ -53,6 +56,7 @@ func (d *decoder) membership(e entry, f family, target *Membership) marks {
 		"robustness":          func(e entry) { d.number(e, &m.Robustness, 1, 7) },
 		"startup-query-count": func(e entry) { d.number(e, &m.StartupQueryCount, 1, 255) },
 		"fast-leave":          func(e entry) { d.fastLeave(e, &m.FastLeave) },
+		// Zero is no limit, as it is for everything that has a limit.
 		"max-groups":          func(e entry) { d.number(e, &m.MaxGroups, 0, maxLimit) },
 		"max-sources":         func(e entry) { d.number(e, &m.MaxSources, 0, maxLimit) },
 		"static":              func(e entry) { m.Static = d.staticGroups(e, f) },
@@ -67,6 +71,8 @@ func (d *decoder) membership(e entry, f family, target *Membership) marks {
 	return at
 }
 
+// fastLeave reads a word or a truth value: YAML makes true and false the
+// latter unless they are quoted.
 func (d *decoder) fastLeave(e entry, target *FastLeave) {
 	if n, ok := e.value.(*ast.BoolNode); ok {
 		*target = FastLeaveOff
@@ -101,6 +107,8 @@ func (d *decoder) checkIntervals(m *Membership, f family, at marks) {
 	if !inRange || m.QueryResponseInterval < m.QueryInterval {
 		return
 	}
+	// Blame the one that is written in the file; where both are, the response
+	// interval, which the RFC limits by the other.
 	key := "query-response-interval"
 	if _, given := at[key]; !given {
 		key = "query-interval"
@@ -109,6 +117,8 @@ func (d *decoder) checkIntervals(m *Membership, f family, at marks) {
 		"the query interval, %s", key, m.QueryResponseInterval, m.QueryInterval)
 }
 
+// staticGroups reads memberships without hosts. The same group may stand with
+// several sources, and also for any source, but no entry twice.
 func (d *decoder) staticGroups(e entry, f family) (groups []StaticGroup) {
 	seen := make(map[StaticGroup]Position)
 	d.list(e, func(e entry) {

@@ -13,6 +13,8 @@ import (
 // Each reader leaves its target alone where the value is wrong, so that the
 // default stands in for it while the rest is judged.
 
+// text reads a string. Numbers and truth values are refused, since YAML gives
+// 0x10, 1_0 or no a meaning that whoever wrote a name did not think of.
 func (d *decoder) text(e entry, target *string) bool {
 	switch n := e.value.(type) {
 	case *ast.StringNode:
@@ -26,6 +28,7 @@ func (d *decoder) text(e entry, target *string) bool {
 	return false
 }
 
+// boolean reads true or false; yes and on, of YAML 1.1, are text by now.
 func (d *decoder) boolean(e entry, target *bool) bool {
 	n, ok := e.value.(*ast.BoolNode)
 	if !ok {
@@ -36,6 +39,7 @@ func (d *decoder) boolean(e entry, target *bool) bool {
 	return true
 }
 
+// number reads a decimal number within a range, both ends included.
 func (d *decoder) number(e entry, target *int, lowest, highest int) bool {
 	n, ok := e.value.(*ast.IntegerNode)
 	if !ok {
@@ -61,6 +65,9 @@ func rangeHint(lowest, highest int) string {
 	return strconv.Itoa(lowest) + " to " + strconv.Itoa(highest)
 }
 
+// duration reads a duration in Go's notation. A bare number is refused, for
+// its unit would be a guess: routers elsewhere take seconds, tenths or
+// milliseconds. Its range is the caller's to check.
 func (d *decoder) duration(e entry, target *time.Duration) bool {
 	s, ok := e.value.(*ast.StringNode)
 	if !ok {
@@ -98,9 +105,12 @@ func (d *decoder) choice(e entry, target *string, words []string, later ...strin
 	}
 }
 
+// valueAt returns where the value stands, as opposed to the key.
 func (e entry) valueAt() Position { return position(e.value) }
 
-// address reads an address without zone.
+// address reads an address without zone: a zone names a device of the machine
+// on which it is written, not an interface of the router. IPv4 addresses in
+// IPv6 form would slip past every comparison with their plain form.
 func (d *decoder) address(e entry, target *netip.Addr) bool {
 	var s string
 	if !d.text(e, &s) {
@@ -134,6 +144,7 @@ func (d *decoder) prefix(e entry, target *netip.Prefix) bool {
 	return true
 }
 
+// usualLength guesses the prefix length that someone forgot, for a hint.
 func usualLength(a netip.Addr) string {
 	switch {
 	case a.IsMulticast():
@@ -144,7 +155,8 @@ func usualLength(a netip.Addr) string {
 	return "64"
 }
 
-// network reads a prefix that has no host bits.
+// network reads a prefix that has no host bits. To drop them silently would
+// widen what a slip of a digit covers.
 func (d *decoder) network(e entry, target *netip.Prefix) bool {
 	var p netip.Prefix
 	if !d.prefix(e, &p) {

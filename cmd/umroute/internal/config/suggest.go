@@ -9,6 +9,8 @@ import (
 // at all of them where none is near.
 func suggest(word string, known []string) string {
 	best, bestDistance := "", max(2, len(word)/3+1)
+	// The distance takes the square of the length in time; nobody misspells
+	// a key by so much.
 	if len(word) <= maxName {
 		for _, k := range known {
 			if n := distance(strings.ToLower(word), k); n < bestDistance {
