@@ -28,7 +28,8 @@ func prefixes(ss ...string) (ps []netip.Prefix) {
 }
 
 func TestDefaults(t *testing.T) {
-	got, err := Parse("f", []byte("interfaces:\n  red: {addresses: [10.0.1.1/24]}\n  blue: {device: b}"))
+	const file = "interfaces:\n  red: {addresses: [10.0.1.1/24]}\n  blue: {device: b}\n"
+	got, err := Parse("f", []byte(file))
 	if err != nil {
 		t.Fatal(err)
 	}
