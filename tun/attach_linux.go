@@ -1,101 +1,144 @@
 package tun
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"net"
-	"unsafe"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
 
+	"github.com/songgao/water"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// deviceFlags is TUNGETIFF: the IFF_ flags of a descriptor's device. It gives
-// EBADFD where the descriptor has no device (any more), and ENOTTY where it is
-// something else altogether.
-func deviceFlags(fd int) (*unix.Ifreq, error) {
-	// The kernel overwrites the name, but Ifreq wants one to start with.
-	request, err := unix.NewIfreq("tun")
+// attach opens the device with package water, made or found.
+func (d *device) attach(config Config) error {
+	request := water.Config{DeviceType: water.TUN}
+	if config.Kind == KindTAP {
+		request.DeviceType = water.TAP
+	}
+	request.Name = config.Name
+	existing, err := existingDevice(config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, request); err != nil {
-		return nil, err
+	if existing != nil {
+		// water sets the persist flag on every device, one way or the other,
+		// and the kernel wants the queue flag that the device was made with.
+		request.Persist = !existing.NonPersist
+		request.MultiQueue = existing.Flags&netlink.TUNTAP_MULTI_QUEUE != 0
 	}
-	return request, nil
-}
-
-// identify finds out what a descriptor is: the device's name and kind. It
-// refuses what this package cannot speak.
-func identify(fd int) (name string, kind Kind, err error) {
-	request, err := deviceFlags(fd)
-	switch {
-	case errors.Is(err, unix.EBADF):
-		return "", 0, fmt.Errorf("descriptor %d: not open", fd)
-	case errors.Is(err, unix.EBADFD):
-		return "", 0, fmt.Errorf("descriptor %d: a TUN or TAP without a device: "+
-			"TUNSETIFF was not called, or the device was deleted", fd)
-	case err != nil:
-		return "", 0, fmt.Errorf("descriptor %d: not a TUN or TAP: %w", fd, err)
+	iface, err := openWater(request)
+	if err != nil {
+		return attachError(err)
 	}
-	name, flags := request.Name(), request.Uint16()
-	switch {
-	case flags&unix.IFF_VNET_HDR != 0:
-		return "", 0, fmt.Errorf("descriptor %d (%s): opened with IFF_VNET_HDR, which puts "+
-			"a header before each packet: open it without", fd, name)
-	case flags&unix.IFF_TAP != 0:
-		kind = KindTAP
-	case flags&unix.IFF_TUN != 0:
-		kind = KindTUN
-	default:
-		return "", 0, fmt.Errorf("descriptor %d (%s): neither TUN nor TAP", fd, name)
+	file, ok := iface.ReadWriteCloser.(*os.File)
+	if !ok {
+		iface.Close()
+		return errors.New("package water gave no file")
 	}
-	return name, kind, nil
-}
-
-// clearOffloads makes the kernel finish every checksum before it hands a packet
-// out. What the last user of a device asked for outlives its descriptor.
-func clearOffloads(fd int, name string) error {
-	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0); err != nil {
-		return fmt.Errorf("clear the offloads of %s: %w", name, err)
+	d.water, d.file, d.name = iface, file, iface.Name()
+	if err := clearOffloads(int(file.Fd()), d.name); err != nil {
+		file.Close()
+		return err
 	}
 	return nil
 }
 
-// routerHardwareAddr makes the address of the router's end of a TAP out of the
-// kernel's end, so that hosts keep what they learnt when the router restarts.
-func routerHardwareAddr(fd int) net.HardwareAddr {
-	kernel := kernelHardwareAddr(fd)
-	addr := make(net.HardwareAddr, 6)
-	if kernel == nil {
-		_, _ = rand.Read(addr) // never fails
-	} else {
-		hash := fnv.New64a()
-		_, _ = hash.Write(kernel) // never fails
-		copy(addr, hash.Sum(nil))
+// existingDevice is the TUN or TAP of that name, nil without. A device of
+// another kind is an error.
+func existingDevice(config Config) (*netlink.Tuntap, error) {
+	link, err := netlink.LinkByName(config.Name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil, nil
 	}
-	// IEEE 802: locally administered, and not a group address.
-	addr[0] = addr[0]&^0x01 | 0x02
-	if string(addr) == string(kernel) {
-		addr[5] ^= 0x01
+	if err != nil {
+		return nil, fmt.Errorf("look for an existing device: %w", err)
 	}
-	return addr
+	existing, ok := link.(*netlink.Tuntap)
+	if !ok {
+		return nil, fmt.Errorf("a device of this name exists and is a %s", link.Type())
+	}
+	kind := KindTUN
+	if existing.Mode == netlink.TUNTAP_MODE_TAP {
+		kind = KindTAP
+	}
+	if kind != config.Kind {
+		return nil, fmt.Errorf("a device of this name exists and is a %s", kind)
+	}
+	return existing, nil
 }
 
-// kernelHardwareAddr is nil where the kernel does not tell.
-func kernelHardwareAddr(fd int) net.HardwareAddr {
-	// struct ifreq of netdevice(7), with a struct sockaddr in its union.
-	var request struct {
-		name   [unix.IFNAMSIZ]byte
-		family uint16
-		addr   [6]byte
-		_      [16]byte
+// waterMu lets one openWater run at a time, so that what closeLeaked finds
+// belongs to it.
+var waterMu sync.Mutex
+
+// openWater opens a device that child processes do not inherit.
+func openWater(request water.Config) (*water.Interface, error) {
+	waterMu.Lock()
+	defer waterMu.Unlock()
+	// water does not set close-on-exec: no child may start in between. A child
+	// that inherits a device would keep it alive after the router has gone.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	iface, err := water.New(request)
+	if err != nil {
+		closeLeaked()
+		return nil, err
 	}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFHWADDR,
-		uintptr(unsafe.Pointer(&request)))
-	if errno != 0 {
-		return nil
+	if file, ok := iface.ReadWriteCloser.(*os.File); ok {
+		unix.CloseOnExec(int(file.Fd()))
 	}
-	return request.addr[:]
+	return iface, nil
+}
+
+// attachError adds what to do to what the kernel says. The same number can come
+// from opening the node and from TUNSETIFF; each has one of its own that counts.
+func attachError(err error) error {
+	const node = "/dev/net/tun"
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return fmt.Errorf("%s: %w (is the tun driver loaded, and the node there?)", node, err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%s: %w (its mode must let this user read and write it)", node, err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w (needs CAP_NET_ADMIN in that namespace, or a persistent device "+
+			"that this user owns)", err)
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("%w (another process has it open)", err)
+	}
+	return err
+}
+
+// closeLeaked closes the descriptor that water leaves open when the kernel
+// refuses a device: a TUN without a device that children would inherit. No
+// other code can want such a one.
+func closeLeaked() {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		var fd int
+		if _, err := fmt.Sscan(entry.Name(), &fd); err != nil || !isLeaked(fd) {
+			continue
+		}
+		_ = unix.Close(fd)
+	}
+}
+
+// isLeaked looks at the descriptor alone: its path may be any.
+func isLeaked(fd int) bool {
+	var stat unix.Stat_t
+	if unix.Fstat(fd, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return false
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC != 0 {
+		return false
+	}
+	// Only a TUN answers so: EBADFD, the descriptor is good and has no device.
+	return isGone(fd)
 }

@@ -39,6 +39,7 @@ func truncated(kind Kind, frame []byte) bool {
 		}
 		etherType = binary.BigEndian.Uint16(frame[offset-2:])
 	}
+	// Other protocols, ARP for one, are short or none of the router's business.
 	if etherType != etherTypeIPv4 && etherType != etherTypeIPv6 {
 		return false
 	}

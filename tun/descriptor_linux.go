@@ -80,3 +80,55 @@ func (d *device) observe(fd int) error {
 	}
 	return nil // the device is usable, and not watched
 }
+
+// deviceFlags is TUNGETIFF: the IFF_ flags of a descriptor's device. It gives
+// EBADFD where the descriptor has no device (any more), and ENOTTY where it is
+// something else altogether.
+func deviceFlags(fd int) (*unix.Ifreq, error) {
+	// The kernel overwrites the name, but Ifreq wants one to start with.
+	request, err := unix.NewIfreq("tun")
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, request); err != nil {
+		return nil, err
+	}
+	return request, nil
+}
+
+// identify finds out what a descriptor is: the device's name and kind. It
+// refuses what this package cannot speak.
+func identify(fd int) (name string, kind Kind, err error) {
+	request, err := deviceFlags(fd)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		return "", 0, fmt.Errorf("descriptor %d: not open", fd)
+	case errors.Is(err, unix.EBADFD):
+		return "", 0, fmt.Errorf("descriptor %d: a TUN or TAP without a device: "+
+			"TUNSETIFF was not called, or the device was deleted", fd)
+	case err != nil:
+		return "", 0, fmt.Errorf("descriptor %d: not a TUN or TAP: %w", fd, err)
+	}
+	name, flags := request.Name(), request.Uint16()
+	switch {
+	case flags&unix.IFF_VNET_HDR != 0:
+		return "", 0, fmt.Errorf("descriptor %d (%s): opened with IFF_VNET_HDR, which puts "+
+			"a header before each packet: open it without", fd, name)
+	case flags&unix.IFF_TAP != 0:
+		kind = KindTAP
+	case flags&unix.IFF_TUN != 0:
+		kind = KindTUN
+	default:
+		return "", 0, fmt.Errorf("descriptor %d (%s): neither TUN nor TAP", fd, name)
+	}
+	return name, kind, nil
+}
+
+// clearOffloads makes the kernel finish every checksum before it hands a packet
+// out. What the last user of a device asked for outlives its descriptor.
+func clearOffloads(fd int, name string) error {
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0); err != nil {
+		return fmt.Errorf("clear the offloads of %s: %w", name, err)
+	}
+	return nil
+}

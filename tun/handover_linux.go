@@ -28,8 +28,8 @@ const noticeVersion = 1
 // may bring an error.
 type notice struct {
 	Version  int    `json:"version"`
-	Name     string `json:"name,omitempty"` // for people: the kernel knows better
-	Kind     string `json:"kind,omitempty"` // tun or tap
+	Name     string `json:"name,omitempty"` // this and the next for people to read:
+	Kind     string `json:"kind,omitempty"` // what the kernel says of the descriptor counts
 	MTU      int    `json:"mtu,omitempty"`
 	Up       bool   `json:"up"`
 	Index    int    `json:"index,omitempty"`
@@ -112,6 +112,8 @@ func (d *device) send(conn *net.UnixConn) error {
 	return n.send(conn, fds...)
 }
 
+// send writes line and descriptors in one message, which the kernel keeps
+// together.
 func (n notice) send(conn *net.UnixConn, fds ...int) error {
 	line, err := json.Marshal(n)
 	if err != nil {
@@ -168,7 +170,8 @@ func (n notice) check(passed int) error {
 	return nil
 }
 
-// device makes one of what a notice announced.
+// device makes one of what a notice announced. Nothing is taken over before
+// all of it is found good.
 func (n notice) device(fds []int, config Config) (device, error) {
 	if n.Netlink && !isRouteSocket(fds[1]) {
 		return device{}, errors.New("the second descriptor is not a netlink socket")
@@ -264,6 +267,7 @@ func parseRights(oob []byte) ([]int, error) {
 	return fds, nil
 }
 
+// closeAll closes what a peer sent and nobody took.
 func closeAll(fds []int) {
 	for _, fd := range fds {
 		_ = unix.Close(fd)

@@ -229,70 +229,81 @@ func pass(t *testing.T, conn *net.UnixConn, text string, fds ...int) {
 	}
 }
 
-func TestReceiveErrors(t *testing.T) {
-	host := netnstest.NewHost(t)
-	const good = `{"version": 1, "name": "lent0", "kind": "tun", "mtu": 1500}` + "\n"
-	device := func(t *testing.T) []int {
-		return []int{rawDevice(t, host, unix.IFF_TUN|unix.IFF_NO_PI)}
-	}
-	none := func(*testing.T) []int { return nil }
-	pipes := func(n int) func(*testing.T) []int {
-		return func(t *testing.T) []int {
-			var fds []int
-			for range n {
-				var ends [2]int
-				if err := unix.Pipe(ends[:]); err != nil {
-					t.Fatal(err)
-				}
-				unix.Close(ends[1])
-				fds = append(fds, ends[0])
+// none, devices and pipes make the descriptors that a test passes.
+func none(*testing.T) []int { return nil }
+
+func someDevice(t *testing.T) []int {
+	return []int{rawDevice(t, netnstest.NewHost(t), unix.IFF_TUN|unix.IFF_NO_PI)}
+}
+
+func pipes(n int) func(*testing.T) []int {
+	return func(t *testing.T) []int {
+		var fds []int
+		for range n {
+			var ends [2]int
+			if err := unix.Pipe(ends[:]); err != nil {
+				t.Fatal(err)
 			}
-			return fds
+			unix.Close(ends[1])
+			fds = append(fds, ends[0])
 		}
+		return fds
 	}
+}
+
+func TestReceiveErrors(t *testing.T) {
+	const good = `{"version": 1, "name": "lent0", "kind": "tun", "mtu": 1500}` + "\n"
 	tests := []struct {
 		name string
 		text string
 		fds  func(*testing.T) []int
 		want string
+		is   error
 	}{
-		{"nothing", "", none, "EOF"},
-		{"half a line", `{"version"`, none, "unexpected EOF"},
-		{"no descriptor", good, none, "0 descriptors"},
-		{"another's descriptor", good, pipes(1), "not a TUN"},
-		{"two descriptors", good, pipes(2), "2 descriptors"},
-		{"too many descriptors", good, pipes(20), "more than 8"},
-		{"not JSON", "hello\n", device, "notice"},
-		{"two lines", good + good, device, "more than one line"},
-		{"long line", strings.Repeat("x", 5000), device, "longer than 4096"},
-		{"later version", `{"version": 2}` + "\n", device, "version 2"},
-		{"mtu", `{"version": 1, "mtu": 20}` + "\n", device, "mtu 20"},
-		{"index", `{"version": 1, "index": -1}` + "\n", device, "index -1"},
-		{"netlink", `{"version": 1, "netlink": true}` + "\n", pipes(2), "not a netlink"},
-		{"error", `{"version": 1, "error": "no device", "errno": 19}` + "\n", none, "no device"},
+		{"nothing", "", none, "EOF", io.EOF},
+		{"half a line", `{"version"`, none, "unexpected EOF", io.ErrUnexpectedEOF},
+		{"no descriptor", good, none, "0 descriptors", nil},
+		{"another's descriptor", good, pipes(1), "not a TUN", nil},
+		{"two descriptors", good, pipes(2), "2 descriptors", nil},
+		{"too many descriptors", good, pipes(20), "more than 8", nil},
+		{"not JSON", "hello\n", someDevice, "notice", nil},
+		{"two lines", good + good, someDevice, "more than one line", nil},
+		{"long line", strings.Repeat("x", 5000), someDevice, "longer than 4096", nil},
+		{"later version", `{"version": 2}` + "\n", someDevice, "version 2", nil},
+		{"mtu", `{"version": 1, "mtu": 20}` + "\n", someDevice, "mtu 20", nil},
+		{"index", `{"version": 1, "index": -1}` + "\n", someDevice, "index -1", nil},
+		{"netlink", `{"version": 1, "netlink": true}` + "\n", pipes(2), "not a netlink", nil},
+		{"error", `{"version": 1, "error": "no device", "errno": 19}` + "\n", none,
+			"no device", unix.ENODEV},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ours, theirs := socketPair(t)
-			before := descriptors(t)
-			if test.text != "" {
-				pass(t, theirs, test.text, test.fds(t)...)
-			}
-			theirs.CloseWrite()
-			_, err := tun.Receive(ours, tun.Config{})
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v does not say %q", err, test.want)
-			}
-			if test.name == "nothing" && err != io.EOF {
-				t.Errorf("error %v, want %v", err, io.EOF)
-			}
-			if test.name == "error" && !errors.Is(err, unix.ENODEV) {
-				t.Errorf("error %v is not %v", err, unix.ENODEV)
-			}
-			if after := descriptors(t); after > before {
-				t.Errorf("%d descriptors open, %d before", after, before)
-			}
+			netnstest.Require(t)
+			receiveWrong(t, test.text, test.fds, test.want, test.is)
 		})
+	}
+}
+
+// receiveWrong wants an error, and every descriptor that came with it closed.
+func receiveWrong(
+	t *testing.T, text string, fds func(*testing.T) []int, want string, is error,
+) {
+	ours, theirs := socketPair(t)
+	passed := fds(t)
+	before := descriptors(t) - len(passed)
+	if text != "" {
+		pass(t, theirs, text, passed...)
+	}
+	theirs.CloseWrite()
+	_, err := tun.Receive(ours, tun.Config{})
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v does not say %q", err, want)
+	}
+	if is != nil && !errors.Is(err, is) {
+		t.Errorf("error %v is not %v", err, is)
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors open, %d before", after, before)
 	}
 }
 

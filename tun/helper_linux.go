@@ -47,6 +47,8 @@ func RunHelper(args []string) int {
 	return 0
 }
 
+// helpParent answers one request. Errors of the device go to the parent; those
+// that it returns are of the conversation itself.
 func helpParent(args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("unexpected arguments %q", args)
@@ -70,6 +72,7 @@ func helpParent(args []string) error {
 	return d.send(conn)
 }
 
+// helpWith does what Open does once it is in the namespace.
 func helpWith(config Config) (device, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -138,6 +141,7 @@ func helperFiles(path string) (files []*os.File, err error) {
 	return files, nil
 }
 
+// isOwnUserNamespace spares a helper that could do no more than this process.
 func isOwnUserNamespace(fd int) bool {
 	var own, other unix.Stat_t
 	return unix.Stat("/proc/self/ns/user", &own) == nil && unix.Fstat(fd, &other) == nil &&
@@ -160,7 +164,7 @@ func runHelper(
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	err = cmd.Start()
-	theirs.Close() // so that the helper's end is seen
+	theirs.Close() // or the end of the helper would never be seen
 	if err != nil {
 		return device{}, fmt.Errorf("start %s: %w", nsenter, err)
 	}
@@ -173,6 +177,8 @@ func runHelper(
 	return d, err
 }
 
+// helperCommand is nsenter, which becomes the helper: its process, once it has
+// joined the namespaces, executes this program.
 func helperCommand(ctx context.Context, nsenter string, options []string) *exec.Cmd {
 	args := append([]string{
 		fmt.Sprintf("--user=/proc/self/fd/%d", helperUserNS),
@@ -189,7 +195,7 @@ func askHelper(conn *net.UnixConn, config Config) (device, error) {
 	if err := conn.SetDeadline(time.Now().Add(helperTimeout)); err != nil {
 		return device{}, err
 	}
-	config.Netns = ""
+	config.Netns = "" // it runs in the namespace
 	if err := json.NewEncoder(conn).Encode(config); err != nil {
 		return device{}, fmt.Errorf("ask the helper: %w", err)
 	}
@@ -200,6 +206,8 @@ func askHelper(conn *net.UnixConn, config Config) (device, error) {
 	return d, err
 }
 
+// socketPair makes the helper's connection. The other end is a file, since
+// that is what a child inherits.
 func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -96,6 +96,7 @@ func (l *Link) Write(bufs [][]byte) (n int, first error) {
 		return 0, os.ErrClosed
 	}
 	defer l.users.leave()
+	// In a namespace without processes the kernel would go on taking packets.
 	if gone := l.gone.Load(); gone != nil {
 		return 0, *gone
 	}
@@ -109,6 +110,8 @@ func (l *Link) Write(bufs [][]byte) (n int, first error) {
 	return n, first
 }
 
+// writeOne writes one packet, which the kernel takes whole or not at all. Errors
+// are bare, so that one that comes with every packet costs nothing.
 func (l *Link) writeOne(buf []byte) error {
 	if len(buf) == 0 {
 		return unix.EINVAL

@@ -85,6 +85,7 @@ type packetQueue struct {
 	readerClosed, writerClosed bool
 }
 
+// newPacketQueue has room for capacity packets of any length.
 func newPacketQueue(capacity int) *packetQueue {
 	q := &packetQueue{packets: make([][]byte, capacity)}
 	q.filled.L = &q.mu
@@ -117,7 +118,8 @@ func (q *packetQueue) take(bufs [][]byte, sizes []int) (int, error) {
 	return n, nil
 }
 
-// put copies the packets in for which there is room.
+// put copies the packets in for which there is room. As on a link, the ones
+// that find none are lost, and not the ones that wait.
 func (q *packetQueue) put(bufs [][]byte) (n int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -146,6 +148,7 @@ func (q *packetQueue) put(bufs [][]byte) (n int, err error) {
 	return n, err
 }
 
+// closeReader ends the reading side: its Read, and the writer's wish to write.
 func (q *packetQueue) closeReader() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -153,6 +156,7 @@ func (q *packetQueue) closeReader() {
 	q.filled.Broadcast()
 }
 
+// closeWriter ends the writing side. What is in the queue can still be read.
 func (q *packetQueue) closeWriter() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -97,6 +97,7 @@ func (w *watch) followDevice() {
 	if err != nil {
 		return
 	}
+	// The kernel writes no datagram longer than 32 KiB.
 	buf := make([]byte, 64<<10)
 	for {
 		n, from, err := receiveNetlink(raw, buf)
@@ -124,6 +125,7 @@ func (w *watch) followDevice() {
 	}
 }
 
+// receiveNetlink waits for one datagram, which holds one or more messages.
 func receiveNetlink(raw syscall.RawConn, buf []byte) (n int, from unix.Sockaddr, err error) {
 	waitErr := raw.Read(func(fd uintptr) bool {
 		n, from, err = unix.Recvfrom(int(fd), buf, 0)
@@ -150,7 +152,8 @@ func (w *watch) ask() {
 // handle takes one message in and reports whether it was the last.
 func (w *watch) handle(m syscall.NetlinkMessage) bool {
 	switch m.Header.Type {
-	case unix.NLMSG_ERROR: // the answer to ask, about a device that isn't there
+	case unix.NLMSG_ERROR:
+		// The answer to ask, about a device that isn't there.
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		if len(m.Data) < unix.SizeofIfInfomsg {
 			return false
@@ -168,6 +171,7 @@ func (w *watch) handle(m syscall.NetlinkMessage) bool {
 	default:
 		return false
 	}
+	// A device that moves to another namespace is deleted here, and works there.
 	if isGone(w.link.fd) {
 		w.removed(errDeleted)
 	} else {

@@ -76,6 +76,7 @@ func Furnish() error {
 	if err := os.Mkdir(namedDir, 0o755); err != nil {
 		return fmt.Errorf("make room for named namespaces: %w", err)
 	}
+	// The old /proc would number processes as the old PID namespace does.
 	if os.Getpid() == 1 {
 		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 			return fmt.Errorf("mount /proc: %w", err)

@@ -62,6 +62,7 @@ func (h *Host) ListenUDP(network, address string) *net.UDPConn {
 	return conn.(*net.UDPConn)
 }
 
+// shareAddress lets every receiver of a group bind its port.
 func shareAddress(_, _ string, raw syscall.RawConn) error {
 	var err error
 	controlErr := raw.Control(func(fd uintptr) {
@@ -126,6 +127,8 @@ func (h *Host) groupRequest(device string, addrs ...netip.Addr) []byte {
 	return request
 }
 
+// setGroup makes the call that all of RFC 3678's options have in common. The
+// family of the first address says which protocol it is for.
 func (h *Host) setGroup(conn *net.UDPConn, option int, request []byte) {
 	h.t.Helper()
 	level := unix.IPPROTO_IPV6

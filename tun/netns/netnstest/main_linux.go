@@ -146,6 +146,8 @@ func prepare(dir string) error {
 	return nil
 }
 
+// copyProgram copies what this process runs. The go command builds tests where
+// only their owner can reach them.
 func copyProgram(path string) error {
 	source, err := os.Open("/proc/self/exe")
 	if err != nil {
