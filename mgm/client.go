@@ -28,7 +28,7 @@ func (m *Manager) Register(id ClientID, role Role, calls Callbacks) (*Client, er
 	err := m.register(c)
 	m.mu.Unlock()
 	if err != nil {
-		return nil, m.refuse(&refusal{operation: "register", client: id, cause: err})
+		return nil, m.refuse(&refusal{operation: "register", client: &id, cause: err})
 	}
 	return c, nil
 }
@@ -114,7 +114,7 @@ func (c *Client) TakeInterface(i Iface) error {
 	mine := l != nil && (l.owner == c || l.member != nil && l.member.client == c)
 	m.mu.Unlock()
 	if err != nil {
-		r := &refusal{operation: "take interface", client: c.id, iface: &i, cause: err}
+		r := &refusal{operation: "take interface", client: &c.id, iface: &i, cause: err}
 		return m.refuseTaking(r, mine)
 	}
 	return nil
@@ -149,7 +149,7 @@ func (c *Client) SetUpstream(f Flow, upstream netip.Addr) error {
 	if err != nil {
 		e := Entry(f)
 		return m.refuse(&refusal{
-			operation: "set upstream", client: c.id, entry: &e, cause: err,
+			operation: "set upstream", client: &c.id, entry: &e, cause: err,
 		})
 	}
 	return nil

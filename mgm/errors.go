@@ -47,7 +47,7 @@ var errInterfaceUnknown = fmt.Errorf("%w, or unknown", ErrNotOwner)
 // only when somebody reads it.
 type refusal struct {
 	operation string
-	client    ClientID
+	client    *ClientID
 	entry     *Entry
 	iface     *Iface
 	cause     error
@@ -55,8 +55,10 @@ type refusal struct {
 
 // Error names the operation and what it was about.
 func (r *refusal) Error() string {
-	text := fmt.Sprintf("%s: %s by client %d/%d", r.cause, r.operation,
-		r.client.Protocol, r.client.Component)
+	text := r.cause.Error() + ": " + r.operation
+	if r.client != nil {
+		text += fmt.Sprintf(" by client %d/%d", r.client.Protocol, r.client.Component)
+	}
 	if r.entry != nil {
 		text += ", entry " + formatEntry(*r.entry)
 	}

@@ -54,17 +54,17 @@ func (m *Manager) refuseAs(r *refusal, event int) error {
 }
 
 func (c *Client) refuse(operation string, err error) error {
-	return c.manager.refuse(&refusal{operation: operation, client: c.id, cause: err})
+	return c.manager.refuse(&refusal{operation: operation, client: &c.id, cause: err})
 }
 
 func (c *Client) refuseIface(operation string, i Iface, err error) error {
 	return c.manager.refuse(&refusal{
-		operation: operation, client: c.id, iface: &i, cause: err,
+		operation: operation, client: &c.id, iface: &i, cause: err,
 	})
 }
 
 func (c *Client) refuseEntry(operation string, e Entry, i Iface, err error) error {
 	return c.manager.refuse(&refusal{
-		operation: operation, client: c.id, entry: &e, iface: &i, cause: err,
+		operation: operation, client: &c.id, entry: &e, iface: &i, cause: err,
 	})
 }

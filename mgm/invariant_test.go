@@ -70,7 +70,14 @@ func newHistory(t *testing.T, seed uint64) *history {
 		clients: make(map[string]*labClient), heard: newListener(),
 	}
 	for i, name := range []string{"A", "B", "C"} {
-		h.clients[name] = l.register(name, ProtocolID(i+1), RoleRouting)
+		c := l.register(name, ProtocolID(i+1), RoleRouting)
+		c.rpf = func(q *RPFQuery) { q.Iface = h.w.rpf(name, q.Iface) }
+		c.creation = func(a *CreationAlert) {
+			for k := range a.OIFs {
+				a.OIFs[k].Enabled = !h.w.vetoes[a.OIFs[k].Iface]
+			}
+		}
+		h.clients[name] = c
 		h.w.clients = append(h.w.clients, name)
 	}
 	h.clients["I"] = l.register("I", 10, RoleMembership)
@@ -116,7 +123,11 @@ func (h *history) act(die int, c string, i Iface, e string) (what string, ordere
 		return fmt.Sprintf("%s takes %s", c, ifText(i)), h.take(c, i)
 	case die < 84:
 		return fmt.Sprintf("%s releases %s", c, ifText(i)), h.release(c, i)
-	case die < 95:
+	case die < 86:
+		h.w.redirect[c], h.w.vetoes[i] = !h.w.redirect[c], !h.w.vetoes[i]
+		return fmt.Sprintf("%s redirects: %t, veto on %s: %t", c, h.w.redirect[c], ifText(i),
+			h.w.vetoes[i]), true
+	case die < 96:
 		h.l.packet(flow, i)
 		h.w.packet(flow)
 		return fmt.Sprintf("packet (%s)", flow), true

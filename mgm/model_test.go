@@ -18,6 +18,9 @@ type model struct {
 	flows   map[string]*modelMFE // by "S,G"
 	told    map[string]string    // of an (S,G): the holder that was alerted
 	trace   []string
+
+	redirect map[string]bool // who answers RPF with its first interface
+	vetoes   map[Iface]bool  // interfaces that their owners keep out of new flows
 }
 
 // fact is what somebody has said about an entry on an interface.
@@ -39,8 +42,22 @@ func newModel(l *lab) *model {
 		l: l, owner: make(map[Iface]string), igmp: make(map[Iface]bool),
 		has: make(map[fact]bool), routes: make(map[string]Iface),
 		flows: make(map[string]*modelMFE), told: make(map[string]string),
+		redirect: make(map[string]bool), vetoes: make(map[Iface]bool),
 	}
 	return w
+}
+
+// rpf returns where x wants a flow that the RIB expects on i.
+func (w *model) rpf(x string, i Iface) Iface {
+	if !w.redirect[x] {
+		return i
+	}
+	for _, j := range historyIfaces {
+		if w.owner[j] == x {
+			return j
+		}
+	}
+	return i
 }
 
 func (w *model) say(format string, args ...any) {
@@ -350,6 +367,7 @@ func (w *model) packet(flow string) {
 	}
 	if x != "I" {
 		w.say("%s.RPF(%s) %s", x, flow, ifText(e.in))
+		e.in = w.rpf(x, e.in)
 	}
 	e.oifs = w.outgoing(flow)
 	asked := map[string]bool{"I": true}
@@ -366,7 +384,13 @@ func (w *model) packet(flow string) {
 			}
 		}
 		w.say("%s.CREATION(%s) %s {%s}", c, flow, ifText(e.in), oifText(own))
+		for _, o := range own {
+			if w.vetoes[o.Iface] {
+				e.marks[o.Iface] = vetoed
+			}
+		}
 	}
+	e.oifs = w.outgoing(flow)
 	switch {
 	case x == "I":
 	case len(e.oifs) == 0:
@@ -404,7 +428,7 @@ func (w *model) move(flow string, to Iface) {
 	if y != "I" {
 		w.say("%s.RPF(%s) %s", y, flow, ifText(to))
 	}
-	e.in, e.route = to, to
+	e.in, e.route = w.rpf(y, to), to
 	e.oifs = w.outgoing(flow)
 	if x != y && wanted {
 		w.say("%s.P(%s) %s f", x, flow, ifText(was))
