@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"umroute/cmd/umroute/internal/demo"
 	"umroute/tun"
 )
 
@@ -24,13 +25,23 @@ const (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == tun.HelperCommand {
-		os.Exit(tun.RunHelper(os.Args[2:]))
-	}
+	runAsHelper()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := execute(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
+}
+
+// runAsHelper is this program as it starts itself, for a task in other
+// namespaces.
+func runAsHelper() {
+	switch {
+	case len(os.Args) < 2:
+	case os.Args[1] == tun.HelperCommand:
+		os.Exit(tun.RunHelper(os.Args[2:]))
+	case os.Args[1] == demo.HostsCommand:
+		os.Exit(demo.RunHosts())
+	}
 }
 
 // execute runs one command line and gives the exit status.
@@ -68,7 +79,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			runCommand(), checkCommand(), showCommand(), clearCommand(),
+			runCommand(), checkCommand(), demoCommand(), showCommand(), clearCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
 			sendCommand(), recvCommand(),
 		},
