@@ -97,7 +97,7 @@ func (w *watch) followDevice() {
 	if err != nil {
 		return
 	}
-	// The kernel writes no datagram longer than 32 KiB.
+	// What the kernel tells of one link takes a few KiB.
 	buf := make([]byte, 64<<10)
 	for {
 		n, from, err := receiveNetlink(raw, buf)

@@ -51,7 +51,12 @@ func TestResolve(t *testing.T) {
 	if out, err := exec.Command("ip", "netns", "add", "red").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if err := os.WriteFile("/run/netns/stale", nil, 0o444); err != nil {
+	t.Cleanup(func() {
+		if out, err := exec.Command("ip", "netns", "del", "red").CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	if err := os.WriteFile("/run/netns/stale", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	own := fmt.Sprintf("pid:%d", os.Getpid())

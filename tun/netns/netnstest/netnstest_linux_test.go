@@ -1,6 +1,7 @@
 package netnstest_test
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -76,18 +77,33 @@ func TestHostsHearEachOther(t *testing.T) {
 			port := in.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 			out := sender.ListenUDP(test.network, test.local)
 			to := netip.AddrPortFrom(test.group, port)
-			if _, err := out.WriteToUDPAddrPort([]byte("hello"), to); err != nil {
+			if err := repeat(out, in, to, "hello"); err != nil {
 				t.Fatal(err)
-			}
-			buf := make([]byte, 100)
-			in.SetReadDeadline(time.Now().Add(5 * time.Second))
-			n, err := in.Read(buf)
-			if err != nil || string(buf[:n]) != "hello" {
-				t.Fatalf("received %q, %v", buf[:n], err)
 			}
 			receiver.Leave(in, "v1", test.group, test.sources...)
 		})
 	}
+}
+
+// repeat sends a text until it is received: IPv6 on a new Ethernet device hears
+// nothing until the kernel has noticed the carrier, a moment later.
+func repeat(out, in *net.UDPConn, to netip.AddrPort, text string) error {
+	buf := make([]byte, 100)
+	var err error
+	for range 50 {
+		if _, err := out.WriteToUDPAddrPort([]byte(text), to); err != nil {
+			return err
+		}
+		in.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		var n int
+		if n, err = in.Read(buf); err == nil && string(buf[:n]) != text {
+			return fmt.Errorf("received %q, want %q", buf[:n], text)
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // connect joins two hosts by a veth pair, v0 in a and v1 in b.
