@@ -2,8 +2,8 @@ package membership
 
 // sleeper has something to do at some time: an interface or a group.
 type sleeper interface {
-	// slot is where alarms keeps its place: 0 none, else index + 1.
-	slot() *int32
+	// place is for alarms alone.
+	place() *place
 	// serve does what is due and returns when the next thing is, 0 for never.
 	serve(*Router, instant) instant
 }
@@ -22,6 +22,16 @@ type alarm struct {
 	s  sleeper
 }
 
+// place is where a sleeper is in the heap. It repeats the time, so that a
+// refresh does not have to look into the heap.
+type place struct {
+	at   instant
+	slot int32 // index + 1; 0 for not in the heap
+}
+
+// isDue reports whether the sleeper waits and its time has come.
+func (p *place) isDue(now instant) bool { return p.slot != 0 && p.at <= now }
+
 // next returns the earliest time in the heap.
 func (a *alarms) next() (instant, bool) {
 	if len(a.heap) == 0 {
@@ -38,32 +48,27 @@ func (a *alarms) due(now instant) (sleeper, bool) {
 	return a.heap[0].s, true
 }
 
-// isDue reports whether the time of s has come.
-func (a *alarms) isDue(s sleeper, now instant) bool {
-	i := *s.slot() - 1
-	return i >= 0 && a.heap[i].at <= now
-}
-
 // set makes sure that s is woken at the given time or before.
 func (a *alarms) set(s sleeper, at instant) {
-	i := int(*s.slot()) - 1
-	if i < 0 {
+	p := s.place()
+	if p.slot == 0 {
 		a.heap = append(a.heap, alarm{})
 		a.up(len(a.heap)-1, alarm{at, s})
 		return
 	}
-	if at < a.heap[i].at {
-		a.up(i, alarm{at, s})
+	if at < p.at {
+		a.up(int(p.slot)-1, alarm{at, s})
 	}
 }
 
 // remove takes s out of the heap, if it is there.
 func (a *alarms) remove(s sleeper) {
-	i := int(*s.slot()) - 1
-	if i < 0 {
+	p := s.place()
+	if p.slot == 0 {
 		return
 	}
-	*s.slot() = 0
+	i := int(p.slot) - 1
+	*p = place{}
 	last := len(a.heap) - 1
 	moved := a.heap[last]
 	a.heap[last] = alarm{}
@@ -80,7 +85,7 @@ func (a *alarms) remove(s sleeper) {
 
 func (a *alarms) put(i int, x alarm) {
 	a.heap[i] = x
-	*x.s.slot() = int32(i + 1)
+	*x.s.place() = place{at: x.at, slot: int32(i + 1)}
 }
 
 // up puts x where the hole at i belongs after moving it towards the root.

@@ -42,7 +42,7 @@ type group struct {
 	groupQueryAt  instant // next retransmission of Q(G)
 	sourceQueryAt instant // next retransmission of Q(G,X)
 
-	heapSlot     int32
+	alarm        place
 	groupQueries uint8 // retransmissions left
 	mode         FilterMode
 	static       static
@@ -59,7 +59,7 @@ const (
 	byCommand                    // Join
 )
 
-func (g *group) slot() *int32 { return &g.heapSlot }
+func (g *group) place() *place { return &g.alarm }
 
 // newGroup makes the state of a group that has none, in INCLUDE mode without
 // sources: what RFC 9776 section 6.4 takes a missing record for.
@@ -190,21 +190,17 @@ func (s *source) unlearn() {
 	s.timer, s.queries, s.learnt = 0, 0, false
 }
 
-// find returns where a is or belongs in an ascending list.
-func find(list []source, a netip.Addr) (int, bool) {
-	low, high := 0, len(list)
-	for low < high {
-		middle := int(uint(low+high) >> 1)
-		switch c := list[middle].address.Compare(a); {
-		case c == 0:
-			return middle, true
-		case c < 0:
-			low = middle + 1
-		default:
-			high = middle
+// find returns where a is or belongs in an ascending list. It looks near hint
+// first: records tend to name sources in the order of the list, or against it.
+func find(list []source, a netip.Addr, hint int) (int, bool) {
+	for i := max(hint-1, 0); i <= hint+1 && i < len(list); i++ {
+		if list[i].address == a {
+			return i, true
 		}
 	}
-	return low, false
+	return slices.BinarySearchFunc(list, a, func(s source, a netip.Addr) int {
+		return s.address.Compare(a)
+	})
 }
 
 // insert merges fresh, unsorted and perhaps with duplicates, into the sources:

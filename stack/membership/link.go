@@ -26,13 +26,13 @@ type link struct {
 	tracked budget
 
 	querier  querier
-	heapSlot int32
+	alarm    place
 	earned   instant // up to here, packets have been paid for
 	warned   [warnings]instant
 	counters counters
 }
 
-func (l *link) slot() *int32 { return &l.heapSlot }
+func (l *link) place() *place { return &l.alarm }
 
 func (l *link) iface() mgm.Iface { return mgm.Iface{Index: l.config.Index} }
 

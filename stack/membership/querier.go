@@ -5,8 +5,8 @@ import "net/netip"
 // querier is the election state of an interface (RFC 9776 section 6.6.2).
 //
 //	         query from a lower address
-//	Querier ───────────────────────────▶ Non-Querier
-//	        ◀───────────────────────────
+//	Querier ----------------------------> Non-Querier
+//	        <----------------------------
 //	        Other Querier Present timer expires
 //
 // A router starts as Querier. It asks only if it has an address.

@@ -181,7 +181,7 @@ func (r *Router) lower(now instant, l *link, q *query) {
 		return
 	}
 	for _, a := range q.Sources {
-		if i, ok := find(g.sources, a); ok && g.sources[i].timer > limit {
+		if i, ok := find(g.sources, a, 0); ok && g.sources[i].timer > limit {
 			g.sources[i].timer = limit
 			r.alarms.set(g, limit)
 		}

@@ -95,7 +95,7 @@ func (r *Router) receive(now instant, l *link, rec *record) {
 		return
 	}
 	g := l.groups[rec.group]
-	if g != nil && r.alarms.isDue(g, now) {
+	if g != nil && g.alarm.isDue(now) {
 		r.wake(now, g)
 		g = l.groups[rec.group]
 	}
@@ -147,20 +147,23 @@ func (r *Router) apply(now instant, g *group, rec *record) {
 	if ask {
 		r.askSources(now, g)
 	}
-	if changed || g.untold {
+	// A group that is new and has learnt nothing has to go again.
+	if changed || g.untold || !g.learnt {
 		if r.announce(now, g); !g.isAlive() {
 			return
 		}
 	}
 	// Asking lowers timers; all other effects set timers that end no earlier
 	// than the alarm, unless the intervals have become shorter.
-	if ask || rule.askGroup || g.heapSlot == 0 {
+	if ask || rule.askGroup || g.alarm.slot == 0 {
 		if at := g.deadline(); at != 0 {
 			r.alarms.set(g, at)
 		}
 		return
 	}
-	r.alarms.set(g, interval)
+	if g.alarm.at > interval {
+		r.alarms.set(g, interval)
+	}
 }
 
 // olderIgnores says what a group with older hosts ignores of a record (RFC 9776
@@ -180,8 +183,9 @@ func olderIgnores(version uint8, kind igmp.RecordType) (record, sources bool) {
 // sources were refused.
 func (r *Router) name(g *group, sources []netip.Addr, create, replaced bool) (refused int) {
 	r.fresh = r.fresh[:0]
+	i, ok := 0, false
 	for _, a := range sources {
-		i, ok := find(g.sources, a)
+		i, ok = find(g.sources, a, i)
 		switch {
 		case ok:
 			g.sources[i].named = true

@@ -151,7 +151,7 @@ func (r *Router) Handle(now time.Time, index uint32, packet []byte) {
 		l.ignore(RateLimited)
 		return
 	}
-	if r.alarms.isDue(l, t) {
+	if l.alarm.isDue(t) {
 		r.wake(t, l)
 	}
 	if r.config.Family == MLD {

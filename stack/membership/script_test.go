@@ -31,7 +31,8 @@ type bench struct {
 	now     time.Time
 	lines   []string
 	view    view
-	views   []view // after each change, for those who look for gaps
+	watched bool
+	views   []view // after each change, if watched
 	refusal error  // of the manager
 	fault   error  // of the link
 }
@@ -150,7 +151,9 @@ func (b *bench) change(verb string, m membership, i mgm.Iface, add bool) error {
 	if !add {
 		delete(b.view, m)
 	}
-	b.views = append(b.views, b.view.clone())
+	if b.watched {
+		b.views = append(b.views, b.view.clone())
+	}
 	return nil
 }
 
@@ -322,7 +325,9 @@ var recordTypes = map[string]igmp.RecordType{
 	"TO_EX": igmp.ToExclude, "ALLOW": igmp.Allow, "BLOCK": igmp.Block,
 }
 
-func (b *bench) report(host netip.Addr, kind string, group netip.Addr, sources []netip.Addr) []byte {
+func (b *bench) report(
+	host netip.Addr, kind string, group netip.Addr, sources []netip.Addr,
+) []byte {
 	b.tb.Helper()
 	if b.family == MLD {
 		switch kind {

@@ -67,7 +67,7 @@ func (g *group) staticOf(source netip.Addr) *static {
 	if !source.IsValid() {
 		return &g.static
 	}
-	if i, ok := find(g.sources, source); ok {
+	if i, ok := find(g.sources, source, 0); ok {
 		return &g.sources[i].static
 	}
 	return nil

@@ -29,6 +29,9 @@ type host struct {
 }
 
 func (g *group) findHost(a netip.Addr) (int, bool) {
+	if len(g.hosts) == 1 && g.hosts[0].address == a {
+		return 0, true
+	}
 	return slices.BinarySearchFunc(g.hosts, a, func(h host, a netip.Addr) int {
 		return h.address.Compare(a)
 	})
@@ -136,7 +139,7 @@ func (g *group) setSources(h *host, sources []netip.Addr) {
 
 // addSources adds to the sources of a host.
 func (g *group) addSources(h *host, sources []netip.Addr) {
-	if h.greedy {
+	if h.greedy || slices.Equal(h.sources, sources) {
 		return
 	}
 	room := g.room(h)
