@@ -16,7 +16,7 @@ const module = "umroute"
 // its own internal/ tree.
 var allowed = map[string][]string{
 	"tun":              {"tun/netns"},
-	"tun/netns":        {},
+	"tun/netns":        {"tun/netns"},
 	"stack":            {"tun"},
 	"stack/igmp":       {},
 	"stack/mld":        {},
@@ -32,7 +32,7 @@ var restricted = map[string]string{
 	"gvisor.dev/gvisor":          "stack",
 	"github.com/songgao/water":   "tun",
 	"github.com/urfave/cli":      "cmd",
-	"github.com/gaissmai/bart":   "routing",
+	"github.com/gaissmai/bart":   "routing stack",
 	"github.com/goccy/go-yaml":   "cmd",
 	"github.com/google/go-cmp":   "", // tests only, nowhere in the product
 	"github.com/rogpeppe":        "",

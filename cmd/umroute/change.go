@@ -28,17 +28,17 @@ func membershipCommand(verb string) *cli.Command {
 
 func changeMembership(c *cli.Context, verb string) error {
 	if c.NArg() != 1 {
-		return usagef("umroute %s: give one GROUP, behind the flags", verb)
+		return usagef("%s: give one GROUP, behind the flags", verb)
 	}
 	group, err := netip.ParseAddr(c.Args().First())
 	if err != nil || !group.IsMulticast() {
-		return usagef("umroute %s: %q is no multicast group", verb, c.Args().First())
+		return usagef("%s: %q is no multicast group", verb, c.Args().First())
 	}
 	change := control.MembershipChange{Interface: c.String("interface"), Group: group.String()}
 	if text := c.String("source"); text != "" {
 		source, err := netip.ParseAddr(text)
 		if err != nil || source.IsMulticast() || source.Is4() != group.Is4() {
-			return usagef("umroute %s: %q is no source for %s", verb, text, group)
+			return usagef("%s: %q is no source for %s", verb, text, group)
 		}
 		change.Source = source.String()
 	}

@@ -123,7 +123,7 @@ func rejectUnknown(parent string) cli.ActionFunc {
 // the first word that is no flag, so a flag behind one would be lost.
 func noArguments(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("%s: unexpected argument %q", c.Command.HelpName, c.Args().First())
+		return usagef("%s: unexpected argument %q", c.Command.Name, c.Args().First())
 	}
 	return nil
 }

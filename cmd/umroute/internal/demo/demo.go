@@ -29,7 +29,7 @@ type Options struct {
 }
 
 // MinLength is the shortest demonstration in which each step can be seen.
-const MinLength = 5 * time.Second
+const MinLength = 2 * time.Second
 
 // refresh is how often the picture changes.
 const refresh = 250 * time.Millisecond

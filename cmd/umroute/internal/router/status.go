@@ -94,7 +94,8 @@ func querying(all map[uint32]membership.InterfaceStatus, i *iface,
 	settings config.Membership) control.Querying {
 	status, enabled := all[i.index]
 	if !enabled {
-		return control.Querying{}
+		return control.Querying{Sent: map[string]uint64{}, Received: map[string]uint64{},
+			Ignored: map[string]uint64{}}
 	}
 	document := control.Querying{
 		Enabled: true, Version: status.Version, IsQuerier: status.IsQuerier,
