@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"umroute/tun"
+	"umroute/tun/netns/netnstest"
+)
+
+// programName makes the test binary the command itself, by its argument 0.
+const programName = "umroute"
+
+// patience bounds every wait. What is waited for takes milliseconds, or a
+// second where a timer of a protocol is at work.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == programName {
+		main()
+	}
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case tun.HelperCommand:
+			os.Exit(tun.RunHelper(os.Args[2:]))
+		case asContainerEngine:
+			os.Exit(runContainerAndRouter(os.Args[2]))
+		}
+	}
+	netnstest.Main(m)
+}
+
+// eventually asks again and again until done says so.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		case <-again.C:
+		}
+	}
+}
