@@ -256,7 +256,9 @@ func TestTransitions(t *testing.T) {
 			l.packet("S,G", if1)
 		}
 		l.want()
+		l.forwarder.mu.Lock() // its next use is the manager's
 		l.C.creation = nil
+		l.forwarder.mu.Unlock()
 		time.Sleep(time.Second)
 		l.want("A.RPF(S,G) if1", "B.CREATION(S,G) if1 {if2 igmp}", "C.CREATION(S,G) if1 {if3}",
 			"A.J(S,G) f")

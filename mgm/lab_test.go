@@ -169,6 +169,13 @@ func (l *lab) note(format string, args ...any) {
 	}
 }
 
+// onCallback sets what is called in every callback.
+func (l *lab) onCallback(hook func(line string)) {
+	l.mu.Lock()
+	l.hook = hook
+	l.mu.Unlock()
+}
+
 func (l *lab) ok(err error) {
 	l.t.Helper()
 	if err != nil {
@@ -476,7 +483,7 @@ func run(t *testing.T, id string, test func(*lab)) {
 
 // reenter makes every callback of A's call back into the manager (T92).
 func reenter(l *lab) {
-	l.hook = func(line string) {
+	l.onCallback(func(line string) {
 		if !strings.HasPrefix(line, "A.") {
 			return
 		}
@@ -487,5 +494,5 @@ func reenter(l *lab) {
 		}
 		_ = l.A.AddMembership(x, if1, JoinState)
 		_ = l.A.DeleteMembership(x, if1, JoinState)
-	}
+	})
 }

@@ -144,12 +144,12 @@ func TestExclude(t *testing.T) {
 		l.I.add("*,G", if2)
 		exclude(l, "S,G", if2)
 		l.sync()
-		l.hook = func(line string) {
+		l.onCallback(func(line string) {
 			if line == "I.DISABLE if2" {
 				err := l.I.AddMembership(l.entry("S,G"), if2, ExcludeState)
 				l.wantErr(err, ErrSuspended)
 			}
-		}
+		})
 		l.ok(l.B.ReleaseInterface(if2))
 		l.want("I.DISABLE if2", "B.LOCAL_LEAVE(*,G) if2", "A.P(*,G) if2 t", "C.P(*,G) if2 t",
 			"B.LOCAL_LEAVE(S,G) if2 exclude", "I.ENABLE if2")

@@ -93,11 +93,16 @@ func (m *Manager) join(c *Client, l *link, e Entry, bit who, to answer) {
 			m.hold(mem.record, l, to)
 		}
 	}
+	var lifted []*mfe
 	if c == l.holder() {
-		m.lift(e, l)
+		lifted = m.lift(e, l)
 	}
 	if fresh {
 		m.refreshMatching(e, l)
+		return
+	}
+	for _, f := range lifted {
+		m.refresh(f, l)
 	}
 }
 

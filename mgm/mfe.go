@@ -103,14 +103,17 @@ func markedOn(l *link) []*mfe {
 	return list
 }
 
-// lift ends the vetoes on l in the entries that e matches: the holder has added it again.
-func (m *Manager) lift(e Entry, l *link) {
+// lift ends the vetoes on l in the entries that e matches, as the holder has added it
+// again. It returns these entries.
+func (m *Manager) lift(e Entry, l *link) []*mfe {
+	var lifted []*mfe
 	for _, f := range markedOn(l) {
 		if e.matches(f.flow) && f.marked(l) == vetoed {
 			m.setMark(f, l, 0)
-			m.refresh(f, l)
+			lifted = append(lifted, f)
 		}
 	}
+	return lifted
 }
 
 // dropMarks removes what l's holder has said about single entries.

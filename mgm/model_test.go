@@ -242,16 +242,13 @@ func (w *model) add(c, entry string, i Iface) {
 	if fresh := !w.has[f]; fresh && c == "I" && w.owner[i] != "" {
 		w.say("%s.LOCAL_JOIN(%s) %s", w.owner[i], entry, ifText(i))
 	}
-	w.change(entry, i, func() { w.has[f] = true })
-	if c != w.holder(i) {
-		return
-	}
 	for flow, e := range w.flows {
-		if e.marks[i] == vetoed && w.l.entry(entry).matches(w.l.flow(flow)) {
+		if e.marks[i] == vetoed && c == w.holder(i) &&
+			w.l.entry(entry).matches(w.l.flow(flow)) {
 			delete(e.marks, i)
 		}
 	}
-	w.lists(i)
+	w.change(entry, i, func() { w.has[f] = true })
 }
 
 func (w *model) del(f fact) {

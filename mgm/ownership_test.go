@@ -92,22 +92,22 @@ func TestOwnership(t *testing.T) {
 		l.want("I.DISABLE if4", "I.ENABLE if4")
 	})
 	run(t, "T11", func(l *lab) {
-		l.hook = func(line string) {
+		l.onCallback(func(line string) {
 			if line == "I.ENABLE if4" {
 				l.wantOwner(if4, l.C)
 			}
-		}
+		})
 		l.ok(l.C.TakeInterface(if4))
 		l.want("I.DISABLE if4", "I.ENABLE if4")
 	})
 	run(t, "T12", func(l *lab) {
-		l.hook = func(line string) {
+		l.onCallback(func(line string) {
 			if line == "I.DISABLE if4" {
 				err := l.I.AddMembership(l.entry("*,G"), if4, JoinState)
 				l.wantErr(err, ErrCannotComplete)
 				l.wantErr(err, ErrSuspended)
 			}
-		}
+		})
 		l.ok(l.C.TakeInterface(if4))
 		l.want("I.DISABLE if4", "I.ENABLE if4")
 	})
@@ -184,7 +184,7 @@ func TestOwnershipErrors(t *testing.T) {
 // replay makes IGMP add its memberships again inside EnableMembership.
 func (l *lab) replay(entries map[Iface][]string) {
 	next := l.hook
-	l.hook = func(line string) {
+	l.onCallback(func(line string) {
 		if next != nil {
 			next(line)
 		}
@@ -196,5 +196,5 @@ func (l *lab) replay(entries map[Iface][]string) {
 				l.I.add(e, i)
 			}
 		}
-	}
+	})
 }

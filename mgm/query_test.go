@@ -141,7 +141,7 @@ func TestClose(t *testing.T) {
 		l.receivers()
 		l.packet("S,G", if1)
 		l.sync()
-		l.hook = func(string) { l.ok(l.m.Close()) }
+		l.onCallback(func(string) { l.ok(l.m.Close()) })
 		l.B.del("*,G", if2) // the first callback closes, the others are dropped
 		l.ok(l.m.Sync(l.t.Context()))
 		time.Sleep(time.Hour)
@@ -169,7 +169,7 @@ func TestClose(t *testing.T) {
 func TestSync(t *testing.T) {
 	run(t, "context", func(l *lab) {
 		release := make(chan struct{})
-		l.hook = func(string) { <-release }
+		l.onCallback(func(string) { <-release })
 		l.B.add("*,G", if2)
 		ctx, cancel := context.WithTimeout(l.t.Context(), time.Second)
 		defer cancel()
@@ -185,7 +185,7 @@ func TestSync(t *testing.T) {
 func TestMissQueue(t *testing.T) {
 	run(t, "10.16", func(l *lab) {
 		release := make(chan struct{})
-		l.hook = func(string) { <-release }
+		l.onCallback(func(string) { <-release })
 		l.B.add("*,*", if2) // the delivery goroutine is busy with its alert
 		const flood = 3 * maxMisses
 		f := l.flow("U,G")
@@ -196,7 +196,7 @@ func TestMissQueue(t *testing.T) {
 		for range flood {
 			l.m.HandleMiss(l.flow("U,G"), if1, nil)
 		}
-		l.hook = nil
+		l.onCallback(nil)
 		close(release)
 		l.sync2()
 		if c := l.m.Counters(); c.MFEs != maxMisses || c.MissesDropped != flood-maxMisses {
@@ -208,11 +208,11 @@ func TestMissQueue(t *testing.T) {
 		var got string
 		l.A.rpf = func(q *RPFQuery) { got = fmt.Sprintf("%s %d", q.Header, cap(q.Header)) }
 		release := make(chan struct{})
-		l.hook = func(string) { <-release }
+		l.onCallback(func(string) { <-release })
 		l.B.add("*,G", if2)
 		l.m.HandleMiss(l.flow("S,G"), if1, header)
 		header[0] = 'X'
-		l.hook = nil
+		l.onCallback(nil)
 		close(release)
 		l.sync()
 		if got[:6] != "header" {

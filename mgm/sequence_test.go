@@ -138,24 +138,27 @@ func TestSequenceIGMP(t *testing.T) {
 		l.want("A.J(*,G) t", "B.J(*,G) t", "C.J(*,G) t")
 	})
 	run(t, "10.13", func(l *lab) {
-		l.hook = func(line string) {
+		l.onCallback(func(line string) {
 			switch line {
+			case "A.J(*,H) t":
+				l.ok(l.C.TakeInterface(if4))
+				l.ok(l.C.ReleaseInterface(if4))
 			case "I.DISABLE if4":
 				l.wantErr(l.I.AddMembership(l.entry("*,G"), if4, JoinState), ErrSuspended)
 			case "I.ENABLE if4":
 				// Only after the last change does an add succeed.
 				_ = l.I.AddMembership(l.entry("*,G"), if4, JoinState)
 			}
-		}
-		l.ok(l.C.TakeInterface(if4))
-		l.ok(l.C.ReleaseInterface(if4))
-		l.want("I.DISABLE if4", "I.ENABLE if4", "I.DISABLE if4", "I.ENABLE if4",
+		})
+		l.B.add("*,H", if2) // both changes come before anything is delivered
+		l.want("A.J(*,H) t", "C.J(*,H) t",
+			"I.DISABLE if4", "I.ENABLE if4", "I.DISABLE if4", "I.ENABLE if4",
 			"A.J(*,G) t", "B.J(*,G) t", "C.J(*,G) t")
-		l.hook = func(line string) {
+		l.onCallback(func(line string) {
 			if line == "I.DISABLE if4" {
 				l.ok(l.I.ReleaseInterface(if4))
 			}
-		}
+		})
 		l.ok(l.A.TakeInterface(if4))
 		l.want("I.DISABLE if4", "A.P(*,G) if4 t", "B.P(*,G) if4 t", "C.P(*,G) if4 t")
 		l.ok(l.I.TakeInterface(if4)) // a new stay is not suspended
