@@ -74,8 +74,11 @@ func (r *Router) newGroup(now instant, l *link, address netip.Addr) *group {
 func (g *group) serve(r *Router, now instant) instant {
 	g.expire(now)
 	g.dropStaleHosts(now)
-	if !g.link.asks() {
-		g.groupQueryAt, g.sourceQueryAt = 0, 0
+	if !g.link.asksGroups() {
+		g.groupQueryAt = 0
+	}
+	if !g.link.asksSources() {
+		g.sourceQueryAt = 0
 	}
 	if g.groupQueryAt != 0 && g.groupQueryAt <= now {
 		r.repeatGroupQuery(now, g)

@@ -23,8 +23,16 @@ func (l *link) isQuerier() bool {
 	return !l.querier.other.IsValid() && l.config.Address.IsValid()
 }
 
-// asks reports whether queries can be sent now.
+// asks reports whether general queries can be sent now.
 func (l *link) asks() bool { return l.up && l.isQuerier() }
+
+// asksGroups reports whether group-specific queries can be sent now; IGMPv1 has
+// none.
+func (l *link) asksGroups() bool { return l.asks() && l.version >= 2 }
+
+// asksSources reports whether queries that name sources can be sent now; only
+// IGMPv3 and MLDv2 have them.
+func (l *link) asksSources() bool { return l.asks() && l.version >= 3 }
 
 // startQuerier begins as RFC 9776 section 6.6.2 says: as the querier, with
 // startup queries.

@@ -306,3 +306,16 @@ func TestLateAdvance(t *testing.T) {
 		@1h2m5s query v3 * max=10s qrv=2 qqi=2m5s
 		> 1h3m0s end`)
 }
+
+// A query that waits when the version is lowered must not go out in a form
+// that the older version does not have.
+func TestOlderVersionDropsQueries(t *testing.T) {
+	playAll(t, []script{{name: "sources", config: quiet, script: firstQuery + `
+		> 1s 10.0.1.9 ALLOW 239.1.1.1 10.9.0.1
+		@1s add 10.9.0.1,239.1.1.1
+		> 2s 10.0.1.9 BLOCK 239.1.1.1 10.9.0.1
+		@2s query v3 239.1.1.1 [10.9.0.1] max=1s qrv=2 qqi=59m44s
+		> 2.5s update version=2
+		@4s delete 10.9.0.1,239.1.1.1
+		> 5s end`}})
+}

@@ -94,7 +94,7 @@ func (r *Router) askGroup(now instant, g *group) {
 	limit := now.after(t.lastMemberTime())
 	// A group that is being asked for is not asked for more often because its
 	// hosts leave more often (RFC 2236 section 7, "Checking Membership").
-	if !l.asks() || l.version < 2 || g.timer <= limit {
+	if !l.asksGroups() || g.timer <= limit {
 		return
 	}
 	g.timer = limit

@@ -118,13 +118,7 @@ func (r *Router) apply(now instant, g *group, rec *record) {
 	l := g.link
 	g.track(now, rec)
 	interval := now.after(l.current.groupMembership())
-	if rec.kind == igmp.IsExclude && rec.version < 3 {
-		if rec.version == 1 {
-			g.v1Until = interval
-		} else {
-			g.v2Until = interval
-		}
-	}
+	g.noteVersion(rec, interval)
 	sources := rec.sources
 	switch ignored, noSources := olderIgnores(g.version(now), rec.kind); {
 	case ignored:
@@ -163,6 +157,20 @@ func (r *Router) apply(now instant, g *group, rec *record) {
 	}
 	if g.alarm.at > interval {
 		r.alarms.set(g, interval)
+	}
+}
+
+// noteVersion starts the timer of an older host (RFC 9776 section 7.3.2), which
+// only its reports do: a leave is translated to TO_IN.
+func (g *group) noteVersion(rec *record, until instant) {
+	if rec.kind != igmp.IsExclude {
+		return
+	}
+	switch rec.version {
+	case 1:
+		g.v1Until = until
+	case 2:
+		g.v2Until = until
 	}
 }
 
@@ -286,9 +294,8 @@ func (g *group) leaveSource(now instant, s *source) (ask bool) {
 		return false
 	}
 	limit := now.after(l.current.lastMemberTime())
-	// Only IGMPv3 and MLDv2 can ask for sources; and without a question
-	// nothing may be shortened.
-	if !l.asks() || l.version < 3 || s.timer <= limit {
+	// Without a question nothing may be shortened.
+	if !l.asksSources() || s.timer <= limit {
 		return false
 	}
 	s.timer = limit

@@ -54,13 +54,20 @@ type InterfaceStatus struct {
 	Counters Counters
 }
 
-// Counters counts since the interface was added.
+// Counters counts since the interface was added, or ClearCounters was called.
 type Counters struct {
 	Received       Received
 	Sent           Sent
 	Ignored        map[Reason]uint64 // those above zero
 	QuerierChanges uint64            // elections lost to a router not heard before
 	Refusals       uint64            // calls that Members refused
+}
+
+// ClearCounters sets the counters of all interfaces to zero.
+func (r *Router) ClearCounters() {
+	for _, l := range r.links {
+		l.counters = counters{}
+	}
 }
 
 // Groups returns all groups, ascending by interface index and group. Durations
