@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 
 	"github.com/urfave/cli/v2"
@@ -48,10 +47,7 @@ func changeMembership(c *cli.Context, verb string) error {
 	}
 	apply := map[string]func(context.Context, control.MembershipChange) error{
 		"join": client.Join, "leave": client.Leave}[verb]
-	if err := apply(c.Context, change); err != nil {
-		return fmt.Errorf("%s %s on %s: %w", verb, group, change.Interface, err)
-	}
-	return nil
+	return apply(c.Context, change)
 }
 
 func clearCommand() *cli.Command {

@@ -93,17 +93,23 @@ func runRouter(ctx context.Context, settings *config.Config, socket string,
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	if socket == "" {
+		socket = control.SocketPath(settings.Name)
+	}
+	// First of all: a router of the same name has the devices, too.
+	listener, err := control.Listen(socket)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
 	r, err := router.New(settings, router.Options{Logger: log, Version: version()})
 	if err != nil {
 		return err
 	}
-	if socket == "" {
-		socket = control.SocketPath(settings.Name)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go refuseReload(ctx, hangup, log)
-	return r.Serve(ctx, socket, func() {
+	return r.Serve(ctx, listener, func() {
 		log.Info("ready", "router", settings.Name, "interfaces", len(settings.Interfaces),
 			"socket", socket)
 		if err := notifySystemd("READY=1"); err != nil {

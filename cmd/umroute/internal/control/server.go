@@ -28,6 +28,15 @@ var (
 	ErrInvalid = errors.New("invalid")
 )
 
+// Invalid marks err as the fault of who asked, and leaves its text alone.
+func Invalid(err error) error { return invalid{err} }
+
+type invalid struct{ error }
+
+func (invalid) Is(target error) bool { return target == ErrInvalid }
+
+func (e invalid) Unwrap() error { return e.error }
+
 // Documents lists what Show knows, in the order in which help names it.
 var Documents = []string{"interfaces", "groups", "memberships", "routes",
 	"protocols", "neighbors", "stats"}

@@ -57,7 +57,7 @@ func Run(ctx context.Context, options Options) error {
 	defer stop()
 	tasks, routing := errgroup.WithContext(routing)
 	ready := make(chan struct{})
-	tasks.Go(func() error { return r.Serve(routing, "", func() { close(ready) }) })
+	tasks.Go(func() error { return r.Serve(routing, nil, func() { close(ready) }) })
 	tasks.Go(func() error {
 		defer stop()
 		select {

@@ -51,12 +51,12 @@ func (r *Router) changeMembership(ctx context.Context, change control.Membership
 	}) {
 		return errStopped
 	}
-	switch {
-	case errors.Is(err, membership.ErrInterfaceNotFound):
+	if errors.Is(err, membership.ErrInterfaceNotFound) {
 		return fmt.Errorf("%w: %s is off on interface %s", control.ErrInvalid, f.name,
 			change.Interface)
-	case errors.Is(err, membership.ErrInvalid), errors.Is(err, membership.ErrMembershipUnknown):
-		return fmt.Errorf("%w: %w", control.ErrInvalid, err)
+	}
+	if errors.Is(err, membership.ErrInvalid) || errors.Is(err, membership.ErrMembershipUnknown) {
+		return control.Invalid(err)
 	}
 	return err
 }

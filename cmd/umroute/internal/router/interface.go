@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"umroute/cmd/umroute/internal/config"
@@ -192,9 +191,8 @@ func (r *Router) serveInterface(ctx context.Context, i *iface) {
 		defer close(followed)
 		r.follow(ctx, i)
 	}()
-	err := i.port.Run()
-	if ctx.Err() == nil && !errors.Is(err, os.ErrClosed) {
-		r.setDown(ctx, i, err.Error())
+	if err := i.port.Run(); err != nil && ctx.Err() == nil {
+		r.withdraw(ctx, i, err)
 	}
 	<-followed
 }
@@ -222,7 +220,7 @@ func (r *Router) apply(ctx context.Context, i *iface, event tun.Event) {
 	case tun.EventDown:
 		r.setDown(ctx, i, "the device is down")
 	case tun.EventRemoved:
-		r.setDown(ctx, i, "the device is gone")
+		// The reader meets the end of the device by itself.
 	case tun.EventUp:
 		r.setUp(ctx, i)
 	case tun.EventMTU:
@@ -247,6 +245,22 @@ func (r *Router) setDown(ctx context.Context, i *iface, reason string) {
 	})
 }
 
+// withdraw gives an interface up whose device is gone for good: its listeners
+// are gone with it, and no source is reached there any more.
+func (r *Router) withdraw(ctx context.Context, i *iface, cause error) {
+	r.setDown(ctx, i, cause.Error())
+	r.loop.send(ctx, func(now time.Time) {
+		for _, f := range r.families() {
+			f.membership.RemoveInterface(now, i.index)
+			err := f.client.ReleaseInterface(i.key())
+			if err != nil && !errors.Is(err, mgm.ErrInvalidParameter) {
+				r.log.Error("interface not released", "if", i.config.Name, "err", err)
+			}
+		}
+	})
+	r.rib.RemoveInterface(i.index)
+}
+
 // setUp starts the queries of an interface: a host does not report again by
 // itself when the reader of its TUN returns.
 func (r *Router) setUp(ctx context.Context, i *iface) {
@@ -263,13 +277,11 @@ func (r *Router) setUp(ctx context.Context, i *iface) {
 	})
 }
 
-// setState says whether the state changed.
+// setState says whether the interface went up or down.
 func (r *Router) setState(i *iface, up bool, reason string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	changed := i.up != up
-	if changed {
-		i.up, i.reason = up, reason
-	}
+	i.up, i.reason = up, reason
 	return changed
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -102,20 +103,16 @@ func (r *Router) assemble() (err error) {
 
 func (r *Router) families() []*family { return []*family{r.igmp, r.mld} }
 
-// Serve forwards until ctx ends, answering on the control socket at path; an
-// empty path means none. It calls ready once all interfaces forward. It
-// returns after everything has been closed and removed.
-func (r *Router) Serve(ctx context.Context, path string, ready func()) error {
+// Serve forwards until ctx ends, answering on the control socket, if there is
+// one. It calls ready once all interfaces forward. It returns after everything
+// has been closed and removed.
+func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func()) error {
 	defer r.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tasks, ctx := errgroup.WithContext(ctx)
-	if path != "" {
-		listener, err := control.Listen(path)
-		if err != nil {
-			return err
-		}
-		tasks.Go(func() error { return control.Serve(ctx, listener, r, r.log) })
+	if socket != nil {
+		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.log) })
 	}
 	tasks.Go(func() error {
 		r.loop.serve(ctx, r.igmp.membership, r.mld.membership, &forwarderAge{forwarder: r.forwarder})

@@ -137,6 +137,9 @@ func groupDocument(g membership.GroupStatus) control.Group {
 		Uptime: seconds(g.Uptime), Expires: seconds(g.Expires), Static: g.Static,
 		Sources: []control.Source{},
 	}
+	if g.Static {
+		document.Mode = membership.Exclude.String() // of no source: all are wanted
+	}
 	for _, reporter := range g.Reporters {
 		document.Reporters = append(document.Reporters, reporter.String())
 	}
