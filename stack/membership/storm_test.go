@@ -309,10 +309,11 @@ func BenchmarkRefresh(b *testing.B) {
 	b.Run("groups=100000", func(b *testing.B) {
 		b.ReportAllocs()
 		r, records := populate(b)
+		links := r.sorted()
 		now, i := r.instant(start), 0
 		for b.Loop() {
 			now += instant(time.Microsecond)
-			r.receive(now, r.links[uint32(i/100)+1], &records[i])
+			r.receive(now, links[i/100], &records[i])
 			if i++; i == len(records) {
 				i = 0
 			}
