@@ -112,3 +112,38 @@ func passThrough(p *process, from, to *station, w *wire) {
 		return len(w.seen(carrying("proof"))) > before
 	})
 }
+
+// TestSecondReceiver has one host join and leave while another one receives,
+// which must not notice.
+//
+//	red ──mc0── router ──mc0── blue    receives from the beginning to the end
+//	sends            └──mc0── green   comes and goes
+func TestSecondReceiver(t *testing.T) {
+	t.Parallel()
+	stations := newStations(t, "red", "blue", "green")
+	red, blue, green := stations[0], stations[1], stations[2]
+	p := startRouter(t, configure(stations...))
+	for _, text := range []string{"239.1.1.1:5001", "[ff15::1:1]:5002"} {
+		group := netip.MustParseAddrPort(text)
+		source := red.address(group.Addr())
+		steady := blue.receive(group)
+		p.awaitJoined("blue", group.Addr())
+		st := red.startStream(group)
+		for range 5 {
+			guest := green.receive(group)
+			p.awaitOutputs(source, group.Addr(), "blue", "green")
+			eventually(t, "datagrams for the second receiver", func() bool {
+				return guest.Received() > 0
+			})
+			if err := guest.Leave(); err != nil {
+				t.Fatal(err)
+			}
+			p.awaitOutputs(source, group.Addr(), "blue")
+			if got := guest.Snapshot(); got.Lost != 0 || got.Duplicates != 0 {
+				t.Errorf("the second receiver: %+v", got)
+			}
+		}
+		checkWhole(t, steady, st.end())
+	}
+	p.stop()
+}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"umroute/tun"
 	"umroute/tun/netns/netnstest"
 )
 
@@ -22,12 +22,11 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == programName {
 		main()
 	}
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case tun.HelperCommand:
-			os.Exit(tun.RunHelper(os.Args[2:]))
-		case asContainerEngine:
-			os.Exit(runContainerAndRouter(os.Args[2]))
+	runAsHelper()
+	if len(os.Args) == 4 && os.Args[1] == asContainerEngine {
+		if err := runContainerAndRouter(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(statusFailed)
 		}
 	}
 	netnstest.Main(m)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"umroute/cmd/umroute/internal/control"
+	"umroute/tun/netns"
 )
 
 // launch is how a router is started. The zero value has no interface.
@@ -21,6 +22,9 @@ type launch struct {
 	config string     // YAML; "" for no file
 	files  []*os.File // inherited, from descriptor 3 on
 	attr   *syscall.SysProcAttr
+	env    []string // besides this process's
+	stdin  *os.File
+	engine bool // start it as runContainerAndRouter
 }
 
 // process is a router that runs as a process of its own.
@@ -28,6 +32,7 @@ type process struct {
 	t       testing.TB
 	cmd     *exec.Cmd
 	log     routerLog
+	place   string // the network namespace that it starts in; "" is the tests'
 	socket  string
 	control *control.Client
 	ended   chan struct{} // closed once the process has been waited for
@@ -43,35 +48,66 @@ func startRouter(t testing.TB, config string) *process {
 // start starts the router and waits for its word that it is ready.
 func (l launch) start(t testing.TB) *process {
 	t.Helper()
-	dir := t.TempDir()
-	p := &process{t: t, socket: filepath.Join(dir, "router.sock"), ended: make(chan struct{})}
-	p.control = control.Dial(p.socket)
-	p.cmd = command(t, "run", "--socket", p.socket)
+	socket := filepath.Join(t.TempDir(), "router.sock")
+	p := &process{t: t, socket: socket, control: control.Dial(socket),
+		ended: make(chan struct{})}
+	p.cmd = command(t, "run", "--socket", socket)
 	if l.config != "" {
-		config := filepath.Join(dir, "router.yaml")
-		if err := os.WriteFile(config, []byte(l.config), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		config := writeConfig(t, l.config)
 		p.cmd.Args = append(p.cmd.Args, "-c", config)
+		if l.engine {
+			p.cmd.Args = []string{os.Args[0], asContainerEngine, config, socket}
+		}
+	}
+	if l.stdin != nil {
+		p.cmd.Stdin = l.stdin
 	}
 	p.cmd.Stderr = &p.log
 	p.cmd.ExtraFiles = l.files
 	p.cmd.SysProcAttr = l.attr
+	p.cmd.Env = append(os.Environ(), l.env...)
 	p.begin()
-	eventually(t, "the router is ready", func() bool {
+	p.awaitReady()
+	return p
+}
+
+// writeConfig writes a configuration to a file of its own.
+func writeConfig(t testing.TB, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "router.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// again starts a router that has ended once more, with the same arguments.
+func (p *process) again() *process {
+	p.t.Helper()
+	next := &process{t: p.t, socket: p.socket, control: control.Dial(p.socket),
+		ended: make(chan struct{})}
+	next.cmd = command(p.t, p.cmd.Args[1:]...)
+	next.cmd.Stderr = &next.log
+	next.begin()
+	next.awaitReady()
+	return next
+}
+
+func (p *process) awaitReady() {
+	p.t.Helper()
+	eventually(p.t, "the router is ready", func() bool {
 		if p.hasEnded() {
-			t.Fatalf("the router ended: %v", p.cmd.ProcessState)
+			p.t.Fatalf("the router ended: %v", p.cmd.ProcessState)
 		}
 		return p.log.contains("msg=ready")
 	})
-	return p
 }
 
 // begin starts the process; it ends with the test, which shows its log if it
 // has failed.
 func (p *process) begin() {
 	p.t.Helper()
-	if err := p.cmd.Start(); err != nil {
+	if err := netns.Start(p.place, p.cmd); err != nil {
 		p.t.Fatal(err)
 	}
 	go func() {

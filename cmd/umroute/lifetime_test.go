@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"umroute/cmd/umroute/internal/control"
+)
+
+// TestRestart kills a router and starts it again. The devices were made
+// before, so the hosts keep their memberships and notice nothing.
+//
+//	red ──mc0── router ──mc0── blue
+//	sends       killed         has joined once
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	stations := newStations(t, "red", "blue")
+	red, blue := stations[0], stations[1]
+	for _, s := range stations {
+		s.Run("ip", "tuntap", "add", "dev", device, "mode", "tun")
+	}
+	p := startRouter(t, configure(stations...))
+	groups := []netip.AddrPort{
+		netip.MustParseAddrPort("239.1.1.1:5001"), netip.MustParseAddrPort("[ff15::1:1]:5002"),
+	}
+	conns := make(map[netip.AddrPort]*net.UDPConn)
+	for _, group := range groups {
+		conns[group] = blue.join(group)
+		p.awaitJoined("blue", group.Addr())
+		red.send(group, "before", anyTTL)
+		expect(t, conns[group], "before", red.address(group.Addr()))
+	}
+	p.kill()
+	if _, err := os.Stat(p.socket); err != nil {
+		t.Fatalf("a killed router left no socket: %v", err)
+	}
+	p = p.again()
+	for _, group := range groups {
+		p.awaitJoined("blue", group.Addr())
+		red.send(group, "after", anyTTL)
+		expect(t, conns[group], "after", red.address(group.Addr()))
+	}
+	p.stop()
+	for _, s := range stations {
+		if !s.hasDevice() {
+			t.Errorf("%s: the router has removed a device that others made", s.name)
+		}
+	}
+}
+
+// hasDevice says whether the station has mc0.
+func (s *station) hasDevice() (has bool) {
+	s.t.Helper()
+	s.Do(func() error {
+		_, err := net.InterfaceByName(device)
+		has = err == nil
+		return nil
+	})
+	return has
+}
+
+// TestStop ends a router by each signal that means so, with a listener, a
+// stream and a command that watches.
+//
+//	red ──mc0── router ──mc0── blue
+//	sends       stops          receives
+func TestStop(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		stations := newStations(t, "red", "blue")
+		red, blue := stations[0], stations[1]
+		p := startRouter(t, configure(stations...))
+		group := netip.MustParseAddrPort("239.1.1.1:5001")
+		receiver := blue.receive(group)
+		red.startStream(group)
+		eventually(t, "traffic", func() bool { return receiver.Received() > 10 })
+		watcher := &process{t: t, ended: make(chan struct{}),
+			cmd: command(t, "show", "--socket", p.socket, "interfaces", "--watch", "--json")}
+		watcher.cmd.Stdout = &watcher.log
+		watcher.begin()
+		eventually(t, "the watcher", func() bool { return watcher.log.contains(`"red"`) })
+
+		begin := time.Now()
+		p.signal(signal)
+		p.wait()
+		// The command's contract: two seconds. It takes milliseconds.
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("%v took %v", signal, took)
+		}
+		if code := p.cmd.ProcessState.ExitCode(); code != statusDone {
+			t.Errorf("%v: exit status %d", signal, code)
+		}
+		if _, err := os.Lstat(p.socket); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v: the socket is still there: %v", signal, err)
+		}
+		for _, s := range stations {
+			if s.hasDevice() {
+				t.Errorf("%v: the device of %s is still there", signal, s.name)
+			}
+		}
+		watcher.wait()
+	}
+}
+
+// TestHangup sends the signal of a terminal that goes away.
+//
+//	router ──mc0── blue
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	blue := newStations(t, "blue")[0]
+	p := startRouter(t, configure(blue))
+	p.signal(syscall.SIGHUP)
+	eventually(t, "a word about reloading", func() bool { return p.log.contains("reload") })
+	group := netip.MustParseAddrPort("239.1.1.1:5001")
+	blue.join(group)
+	p.awaitJoined("blue", group.Addr())
+	p.stop()
+}
+
+// TestReadiness is the service manager that started the router (sd_notify(3)).
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	blue := newStations(t, "blue")[0]
+	path := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	p := launch{config: configure(blue), env: []string{"NOTIFY_SOCKET=" + path}}.start(t)
+	if err := manager.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 100)
+	n, err := manager.Read(buf)
+	if err != nil || string(buf[:n]) != "READY=1" {
+		t.Errorf("told %q, %v", buf[:n], err)
+	}
+	p.stop()
+}
+
+// TestSameSocket starts a router where another one answers already.
+//
+//	router ──mc0── blue, which the second router leaves alone
+func TestSameSocket(t *testing.T) {
+	t.Parallel()
+	blue := newStations(t, "blue")[0]
+	p := startRouter(t, configure(blue))
+	_, stderr, status := run(t, "run", "--socket", p.socket)
+	if status != statusFailed || stderr == "" {
+		t.Errorf("the second router: status %d, %s", status, stderr)
+	}
+	if show[control.Stats](p, "stats").PID != p.cmd.Process.Pid || !blue.hasDevice() {
+		t.Error("the second router has disturbed the first")
+	}
+	p.stop()
+}
