@@ -66,7 +66,8 @@ func TestErrorText(t *testing.T) {
 			t.Errorf("%v: does not say %q", err, part)
 		}
 	}
-	if _, err = l.m.Owner(if9); err == nil || !strings.HasSuffix(err.Error(), "owner, interface 9") {
+	_, err = l.m.Owner(if9)
+	if err == nil || !strings.HasSuffix(err.Error(), "owner, interface 9") {
 		t.Errorf("%v", err)
 	}
 }
