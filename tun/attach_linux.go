@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attach opens the device with package water, made or found.
+// attach opens the device with package water, made or found. One that it makes
+// for an owner is marked as the owner's.
 func (d *device) attach(config Config) error {
 	request := water.Config{DeviceType: water.TUN}
 	if config.Kind == KindTAP {
@@ -29,6 +30,7 @@ func (d *device) attach(config Config) error {
 		// and the kernel wants the queue flag that the device was made with.
 		request.Persist = !existing.NonPersist
 		request.MultiQueue = existing.Flags&netlink.TUNTAP_MULTI_QUEUE != 0
+		d.ours = isLeft(existing, config.Owner)
 	}
 	iface, err := openWater(request)
 	if err != nil {
@@ -40,11 +42,15 @@ func (d *device) attach(config Config) error {
 		return errors.New("package water gave no file")
 	}
 	d.water, d.file, d.name = iface, file, iface.Name()
-	if err := clearOffloads(int(file.Fd()), d.name); err != nil {
-		file.Close()
-		return err
+	err = clearOffloads(int(file.Fd()), d.name)
+	if err == nil && existing == nil && config.Owner != "" {
+		d.ours = true
+		err = d.mark(config.Owner)
 	}
-	return nil
+	if err != nil {
+		file.Close()
+	}
+	return err
 }
 
 // existingDevice is the TUN or TAP of that name, nil without. A device of
@@ -66,7 +72,8 @@ func existingDevice(config Config) (*netlink.Tuntap, error) {
 		kind = KindTAP
 	}
 	if kind != config.Kind {
-		return nil, fmt.Errorf("a device of this name exists and is a %s", kind)
+		return nil, fmt.Errorf("a device of this name exists and is a %s: "+
+			"open it as one, or remove it there with \"ip link del %s\"", kind, config.Name)
 	}
 	return existing, nil
 }
@@ -107,7 +114,7 @@ func attachError(err error) error {
 		return fmt.Errorf("%w (needs CAP_NET_ADMIN in that namespace, or a persistent device "+
 			"that this user owns)", err)
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("%w (another process has it open)", err)
+		return fmt.Errorf("%w (in use by another process)", err)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"unicode"
 )
 
 // Values that stand for the zero value of a field of [Config].
@@ -34,6 +35,14 @@ const (
 // maxNameLen is the kernel's IFNAMSIZ without the terminating zero.
 const maxNameLen = 15
 
+// aliasPrefix begins the alias of a device that a router made; the router's
+// name follows.
+const aliasPrefix = "umroute: "
+
+// maxOwnerLen is what the kernel's IFALIASZ leaves beside aliasPrefix and the
+// terminating zero.
+const maxOwnerLen = 255 - len(aliasPrefix)
+
 // Config says which device a link is and how its namespace's side is set up.
 // The zero value is a TUN named mc0 in the namespace of this process, without
 // addresses.
@@ -59,6 +68,13 @@ type Config struct {
 	Addresses []netip.Prefix `json:"addresses,omitempty"`
 	// PeerAddresses are put on the kernel's device.
 	PeerAddresses []netip.Prefix `json:"peer_addresses,omitempty"`
+	// Owner is the name of the router that the device is for, at most 246 octets
+	// without control characters. A device that Open makes for an owner outlives
+	// a router that is killed, and with it the memberships of the hosts behind
+	// it; its alias, "umroute: " and the name, says whose it is. The next Open
+	// with the same owner takes it over, and Close removes it. With "" a device
+	// that Open makes lives only as long as its descriptor.
+	Owner string `json:"owner,omitempty"`
 	// PeerRoutes gives the namespace, for each family that has a peer address,
 	// a route for all multicast and a default route through the router. A
 	// default route that is there already keeps its precedence.
@@ -100,6 +116,14 @@ func (c Config) validate() error {
 	if c.TxQueueLen < 0 {
 		return fmt.Errorf("device %s: txqueuelen %d is negative", c.Name, c.TxQueueLen)
 	}
+	if len(c.Owner) > maxOwnerLen || strings.ContainsFunc(c.Owner, unicode.IsControl) {
+		return fmt.Errorf("device %s: owner %q: want at most %d octets, no control characters",
+			c.Name, c.Owner, maxOwnerLen)
+	}
+	return c.validatePeerAddresses()
+}
+
+func (c Config) validatePeerAddresses() error {
 	for _, p := range c.PeerAddresses {
 		if !p.IsValid() || p.Addr().IsMulticast() || p.Addr().IsUnspecified() {
 			return fmt.Errorf("device %s: peer address %s: not a host's address", c.Name, p)

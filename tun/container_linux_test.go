@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"umroute/tun"
@@ -102,6 +103,13 @@ func (c *container) order(text string) error {
 	return err
 }
 
+func (c *container) ask(text, want string) error {
+	if err := c.order(text); err != nil {
+		return err
+	}
+	return c.expect(want)
+}
+
 func (c *container) expect(want string) error {
 	line, err := c.answers.ReadString('\n')
 	if got := strings.TrimSpace(line); got != want {
@@ -124,6 +132,10 @@ func liveInContainer() error {
 			err = receiveInContainer()
 		case "open":
 			err = openFromContainer()
+		case "leave":
+			err = leaveInContainer()
+		case "look":
+			fmt.Println(lookInContainer())
 		}
 		if err != nil {
 			return err
@@ -176,9 +188,37 @@ func openFromContainer() error {
 	return tun.Send(conn.(*net.UnixConn), link)
 }
 
+// leaveInContainer makes the device that a killed router would leave.
+func leaveInContainer() error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "mc0"
+	left := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN}
+	if err := netlink.LinkAdd(left); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetAlias(left, "umroute: edge"); err != nil {
+		return err
+	}
+	fmt.Println("left")
+	return nil
+}
+
+// lookInContainer says what the container has for a device.
+func lookInContainer() string {
+	link, err := netlink.LinkByName("mc0")
+	if err != nil {
+		return "absent"
+	}
+	if device, ok := link.(*netlink.Tuntap); ok && !device.NonPersist {
+		return "persistent"
+	}
+	return "passing"
+}
+
 func containerConfig(netns string) tun.Config {
 	return tun.Config{
 		Netns:         netns,
+		Owner:         "edge",
 		PeerAddresses: prefixes("10.0.1.2/24", "fd00:1::2/64"),
 		PeerRoutes:    true,
 	}
@@ -195,6 +235,11 @@ func routeFromOutside() error {
 			return err
 		}
 		defer c.end()
+		if strings.HasPrefix(form, "/proc/") {
+			if err := c.ask("leave", "left"); err != nil {
+				return err
+			}
+		}
 		link, err := tun.Open(containerConfig(fmt.Sprintf(form, c.cmd.Process.Pid)))
 		if err != nil {
 			return err
@@ -203,10 +248,12 @@ func routeFromOutside() error {
 		if err := exchange(link, c); err != nil {
 			return fmt.Errorf("%s: %w", form, err)
 		}
-		if !strings.HasPrefix(form, "pid:") {
-			continue
+		if strings.HasPrefix(form, "pid:") {
+			err = outlive(link, c)
+		} else {
+			err = remove(link, c)
 		}
-		if err := outlive(link, c); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -250,7 +297,21 @@ func receiveFromContainer() error {
 		return err
 	}
 	defer link.Close()
-	return exchange(link, c)
+	if err := exchange(link, c); err != nil {
+		return err
+	}
+	return remove(link, c)
+}
+
+// remove closes a link whose device would otherwise stay.
+func remove(link *tun.Link, c *container) error {
+	if err := c.ask("look", "persistent"); err != nil {
+		return err
+	}
+	if err := link.Close(); err != nil {
+		return err
+	}
+	return c.ask("look", "absent")
 }
 
 // exchange sends a packet each way.

@@ -34,6 +34,7 @@ type notice struct {
 	Up       bool   `json:"up"`
 	Index    int    `json:"index,omitempty"`
 	RPFilter int    `json:"rp_filter"`
+	Ours     bool   `json:"ours,omitempty"`    // the receiver keeps it, and removes it in the end
 	Netlink  bool   `json:"netlink,omitempty"` // a netlink socket of the namespace follows
 	Process  bool   `json:"process,omitempty"` // a pidfd of the namespace's process follows
 
@@ -45,18 +46,20 @@ type notice struct {
 // socket, which takes it with [Receive]. The receiver needs no right in the
 // device's namespace, and goes on seeing the device's changes and the end of
 // the process that the namespace belongs to. The link is closed here, whether
-// or not it arrives. The connection's deadlines apply.
+// or not it arrives; a device that the link's Close would remove is from then
+// on the receiver's to remove. The connection's deadlines apply.
 func Send(conn *net.UnixConn, l *Link) error {
 	defer l.Close()
 	l.watch.halt()
 	d := device{
-		name: l.name, kind: l.kind, mtu: l.MTU(), up: l.Up(), rpf: l.rpf,
+		name: l.name, kind: l.kind, mtu: l.MTU(), up: l.Up(), rpf: l.rpf, ours: l.ours.Load(),
 		index: int(l.watch.index),
 		file:  l.file, netlink: l.watch.netlink, process: l.watch.process,
 	}
 	if err := d.send(conn); err != nil {
 		return fmt.Errorf("hand over %s %s: %w", l.kind, l.name, err)
 	}
+	l.ours.Store(false) // it is the receiver's to remove
 	return nil
 }
 
@@ -66,9 +69,11 @@ func Send(conn *net.UnixConn, l *Link) error {
 //
 //	{"version": 1, "name": "mc0", "kind": "tun", "mtu": 1500, "up": true}
 //
-// Of config only IO, MTU (where the line has none) and Logger count. What the
-// peer says is checked where the kernel can tell. The connection's deadlines
-// apply; io.EOF says that the peer has closed it.
+// With "ours": true the device is kept if the receiver is killed, and removed
+// by its Close (see [Config.Owner]). Of config only IO, MTU (where the line has
+// none) and Logger count. What the peer says is checked where the kernel can
+// tell. The connection's deadlines apply; io.EOF says that the peer has closed
+// it.
 func Receive(conn *net.UnixConn, config Config) (*Link, error) {
 	d, err := receiveDevice(conn, config)
 	if errors.Is(err, io.EOF) {
@@ -101,7 +106,8 @@ func PeerCredentials(conn *net.UnixConn) (unix.Ucred, error) {
 func (d *device) send(conn *net.UnixConn) error {
 	n := notice{
 		Version: noticeVersion, Name: d.name, Kind: d.kind.String(), MTU: d.mtu, Up: d.up,
-		Index: d.index, RPFilter: d.rpf, Netlink: d.netlink != nil, Process: d.process != nil,
+		Index: d.index, RPFilter: d.rpf, Ours: d.ours,
+		Netlink: d.netlink != nil, Process: d.process != nil,
 	}
 	fds := []int{int(d.file.Fd())}
 	for _, f := range []*os.File{d.netlink, d.process} {
@@ -181,7 +187,7 @@ func (n notice) device(fds []int, config Config) (device, error) {
 		return device{}, err
 	}
 	d.take(fds[0])
-	d.up, d.index, d.rpf = n.Up, n.Index, n.RPFilter
+	d.up, d.index, d.rpf, d.ours = n.Up, n.Index, n.RPFilter, n.Ours
 	rest := fds[1:]
 	if n.Netlink {
 		d.netlink, rest = pollable(rest[0], "netlink"), rest[1:]

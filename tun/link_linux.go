@@ -36,6 +36,7 @@ type Link struct {
 	truncated atomic.Uint64
 	gone      atomic.Pointer[error] // why a Read that the link itself ended has ended
 
+	ours      atomic.Bool // made for a router, whose Close removes it
 	watch     *watch
 	events    chan Event
 	closeOnce sync.Once
@@ -53,6 +54,7 @@ type device struct {
 	up    bool
 	index int // 0 where unknown
 	rpf   int // rp_filter, -1 where unknown
+	ours  bool
 
 	water   *water.Interface
 	file    *os.File // the one in water
@@ -71,15 +73,31 @@ func (d *device) close() {
 
 // newLink takes over everything in d, also when it fails.
 func newLink(d device, config Config) (*Link, error) {
-	io, err := ioMode(config.IO)
+	l, err := makeLink(d, config)
+	if err == nil {
+		err = d.outlive()
+	}
 	if err != nil {
 		d.close()
 		return nil, fmt.Errorf("device %s: %w", d.name, err)
 	}
+	logger := config.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	l.watch = startWatch(l, d, logger)
+	return l, nil
+}
+
+// makeLink makes a link that does not follow its device yet.
+func makeLink(d device, config Config) (*Link, error) {
+	io, err := ioMode(config.IO)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := d.file.SyscallConn()
 	if err != nil {
-		d.close()
-		return nil, fmt.Errorf("device %s: %w", d.name, err)
+		return nil, err
 	}
 	l := &Link{
 		name: d.name, kind: d.kind, io: io, rpf: d.rpf,
@@ -90,14 +108,10 @@ func newLink(d device, config Config) (*Link, error) {
 	l.batch.ready = l.readReady
 	l.mtu.Store(int64(d.mtu))
 	l.up.Store(d.up)
+	l.ours.Store(d.ours)
 	if d.kind == KindTAP {
 		l.hwAddr = routerHardwareAddr(l.fd)
 	}
-	logger := config.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	l.watch = startWatch(l, d, logger)
 	return l, nil
 }
 
@@ -136,13 +150,14 @@ func (l *Link) Truncated() uint64 { return l.truncated.Load() }
 // watched, as with most descriptors that others opened, nothing comes.
 func (l *Link) Events() <-chan Event { return l.events }
 
-// Close closes the link. A device that Open made disappears, unless somebody
-// made it persistent. Writes under way end first.
+// Close closes the link. A device that Open made, now or for a router of the
+// same name that was killed, disappears, unless somebody else made it
+// persistent. Writes under way end first.
 func (l *Link) Close() error {
 	l.closeOnce.Do(func() {
 		l.watch.stop()
 		l.users.drain()
-		l.closeErr = l.file.Close()
+		l.closeErr = errors.Join(l.release(), l.file.Close())
 		close(l.events)
 	})
 	return l.closeErr

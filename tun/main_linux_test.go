@@ -13,6 +13,7 @@ const (
 	asContainer = "test-as-container" // lives in namespaces of an ordinary user
 	asRouter    = "test-as-router"    // opens a device in a container's namespace
 	asReceiver  = "test-as-receiver"  // is handed a device by a container
+	asVictim    = "test-as-victim"    // opens a device for an owner and is killed
 )
 
 func TestMain(m *testing.M) {
@@ -26,6 +27,8 @@ func TestMain(m *testing.M) {
 			os.Exit(report(routeFromOutside()))
 		case asReceiver:
 			os.Exit(report(receiveFromContainer()))
+		case asVictim:
+			os.Exit(report(waitForTheEnd(os.Args[2], os.Args[3])))
 		}
 	}
 	netnstest.Main(m)

@@ -11,8 +11,10 @@ import (
 
 // Open opens a TUN or TAP and configures its namespace's side: MTU, queue,
 // multicast flag, addresses, up, routes. A device that is absent is made and
-// disappears with the link. One that is there is used as it is, persistent or
-// multi-queue, and what Open sets on it stays. What is right already is not set
+// disappears with the link's Close, and with the process unless it has an owner
+// (see [Config.Owner]). One that is there is used as it is, persistent or
+// multi-queue, and what Open sets on it stays; only one that a killed router of
+// the same owner left is taken for made here. What is right already is not set
 // again, so a device that root prepared for this user needs no privilege. In a
 // namespace other than this process's own, Open also brings loopback up, which
 // programs there expect.

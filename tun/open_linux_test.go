@@ -192,8 +192,9 @@ func TestOpenErrors(t *testing.T) {
 		is     error
 	}{
 		{"of another type", tun.Config{Name: "eth0"}, []string{"open tun eth0", "a veth"}, nil},
-		{"a TAP", tun.Config{Name: "tap0"}, []string{"open tun tap0", "is a tap"}, nil},
-		{"in use", tun.Config{Name: "busy"}, []string{"open tun busy", "another"}, unix.EBUSY},
+		{"a TAP", tun.Config{Name: "tap0"}, []string{"open tun tap0", "is a tap: open",
+			"ip link del tap0"}, nil},
+		{"in use", tun.Config{Name: "busy"}, []string{"open tun busy", "by another"}, unix.EBUSY},
 		{"no namespace", tun.Config{Netns: "absent"},
 			[]string{"netns absent", "ip netns add absent"}, fs.ErrNotExist},
 		{"no process", tun.Config{Netns: "pid:4194304"}, []string{"netns pid:4194304"}, unix.ESRCH},
