@@ -2,7 +2,7 @@ package igmp
 
 import "time"
 
-// The codes of RFC 9776 sections 4.1.1 and 4.1.7: below 128 a plain number,
+// The codes of RFC 9776 section 4.1: below 128 a plain number,
 // above it a floating-point value of 3 bits exponent and 4 bits mantissa.
 const (
 	floatFlag     = 0x80

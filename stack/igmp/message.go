@@ -150,7 +150,7 @@ func address(b []byte) netip.Addr {
 }
 
 // VerifyChecksum reports whether the whole message b sums up to what RFC 9776
-// section 4.1.2 asks for.
+// section 4 asks for.
 func VerifyChecksum(b []byte) bool { return checksum(b) == 0 }
 
 func putChecksum(message []byte) {

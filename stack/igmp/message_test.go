@@ -138,7 +138,7 @@ func TestChecksumKnown(t *testing.T) {
 	}
 }
 
-// RFC 9776 section 4.2.6 and 4.2.11: auxiliary data, additional data.
+// RFC 9776 section 4.2: auxiliary data, additional data.
 func TestReportSkipsAuxiliaryData(t *testing.T) {
 	wire := []byte{0x22, 0, 0, 0, 0, 0, 0, 2,
 		1, 2, 0, 1, 239, 1, 1, 1, 10, 0, 0, 1, 'a', 'u', 'x', 'i', 'l', 'i', 'a', 'r',
@@ -244,7 +244,7 @@ func TestUnmarshalOtherType(t *testing.T) {
 	}
 }
 
-// RFC 9776 section 4.1.1: the value of every code, and the code of every value.
+// RFC 9776 section 4.1: the value of every code, and the code of every value.
 func TestCodes(t *testing.T) {
 	last := int64(-1)
 	for code := range 256 {

@@ -18,7 +18,7 @@ var (
 const (
 	ipHeaderSize   = 20
 	protocolNumber = 2
-	// RFC 9776 section 4: "IP Precedence of Internetwork Control", TTL 1.
+	// RFC 9776 section 4: precedence Internetwork Control, TTL 1.
 	controlTOS = 0xc0
 	linkTTL    = 1
 	// dontFragment with identification 0: RFC 6864 section 4.1.

@@ -30,7 +30,7 @@ type Query struct {
 func (q *Query) AppendBinary(b []byte) ([]byte, error) {
 	switch q.Version {
 	case 1:
-		// RFC 9776 section 7.3.1: "Max Resp Code set to 0".
+		// RFC 9776 section 7.3.1: the code that makes it a query of IGMPv1.
 		return appendShort(b, TypeQuery, 0, q.Group)
 	case 2:
 		units, ok := quantity(q.MaxResponse, responseUnit, MaxResponseV2)
@@ -80,7 +80,7 @@ func (q *Query) appendV3(b []byte) ([]byte, error) {
 
 // UnmarshalBinary reads the message in b, whose checksum was verified, and
 // reuses Sources. What follows the sources is skipped (RFC 9776 section
-// 4.1.10). Errors: io.ErrUnexpectedEOF, ErrType, ErrLength.
+// 4.1). Errors: io.ErrUnexpectedEOF, ErrType, ErrLength.
 func (q *Query) UnmarshalBinary(b []byte) error {
 	if len(b) < shortSize {
 		return io.ErrUnexpectedEOF
@@ -93,8 +93,7 @@ func (q *Query) UnmarshalBinary(b []byte) error {
 		group = netip.Addr{}
 	}
 	// RFC 9776 section 7.1: the version follows from the length and the code;
-	// "Query messages that do not match any of the above conditions (e.g., a
-	// Query of length 10 octets) MUST be silently ignored".
+	// lengths that no version has, 10 octets say, are to be ignored silently.
 	switch {
 	case len(b) == shortSize && b[1] == 0:
 		*q = Query{Version: 1, Group: group, MaxResponse: v1Response, Sources: q.Sources[:0]}

@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// RecordType is the kind of a group record (RFC 9776 section 4.2.12). Records
+// RecordType is the kind of a group record (RFC 9776 section 4.2). Records
 // of a type outside 1 to 6 are to be ignored.
 type RecordType uint8
 
-// The record types, by the names RFC 9776 section 4.2.12 gives them.
+// The record types, by the names RFC 9776 section 4.2 gives them.
 const (
 	IsInclude RecordType = 1 + iota // IS_IN: current filter, INCLUDE
 	IsExclude                       // IS_EX: current filter, EXCLUDE
@@ -22,7 +22,7 @@ const (
 	Block                           // BLOCK: sources no longer wanted
 )
 
-// String returns the short name of RFC 9776 section 4.2.12.
+// String returns the short name of RFC 9776 section 4.2.
 func (t RecordType) String() string {
 	switch t {
 	case IsInclude:
@@ -56,7 +56,7 @@ type Report struct {
 }
 
 // AppendBinary appends the message to b, without auxiliary data (RFC 9776
-// section 4.2.11 defines none). Errors: ErrAddress, ErrRange.
+// section 4.2 defines none). Errors: ErrAddress, ErrRange.
 func (r *Report) AppendBinary(b []byte) ([]byte, error) {
 	if len(r.Records) > 0xffff {
 		return b, fmt.Errorf("%w: %d records", ErrRange, len(r.Records))
@@ -94,8 +94,8 @@ func (r *Record) append(b []byte) ([]byte, error) {
 
 // UnmarshalBinary reads the message in b, whose checksum was verified. It
 // reuses the memory of an earlier call, so earlier records are overwritten.
-// Auxiliary data and what follows the records are skipped (RFC 9776 sections
-// 4.2.10 and 4.2.11). Errors: io.ErrUnexpectedEOF, ErrType.
+// Auxiliary data and what follows the records are skipped (RFC 9776 section
+// 4.2). Errors: io.ErrUnexpectedEOF, ErrType.
 func (r *Report) UnmarshalBinary(b []byte) error {
 	if len(b) < reportSize {
 		return io.ErrUnexpectedEOF

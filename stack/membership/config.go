@@ -159,7 +159,7 @@ func (c *InterfaceConfig) validate(f Family) error {
 	case t.interval < time.Second || t.interval > maxInterval:
 		return fmt.Errorf("%w: query interval %s", ErrInvalid, t.interval)
 	case t.response <= 0 || t.response > maxResponse || t.response >= t.interval:
-		// RFC 9776 section 8.3: "must be less than the [Query Interval]".
+		// RFC 9776 section 8.3: it must be below the query interval.
 		return fmt.Errorf("%w: query response interval %s with query interval %s",
 			ErrInvalid, t.response, t.interval)
 	case t.startupResponse <= 0 || t.startupResponse > maxResponse:
@@ -182,7 +182,7 @@ func (c *InterfaceConfig) validate(f Family) error {
 }
 
 // isQuerierAddress reports whether queries may come from a: any IPv4 unicast
-// address, for MLD a link-local one (RFC 9777 section 5.1.14).
+// address, for MLD a link-local one (RFC 9777 section 5.1).
 func (f Family) isQuerierAddress(a netip.Addr) bool {
 	if f == MLD {
 		return a.Is6() && a.IsLinkLocalUnicast()

@@ -12,7 +12,7 @@ const (
 	BadChecksum               // of the IPv4 header or the message
 	Fragment                  // an IP fragment
 	UnknownType               // a message of another protocol, PIMv1 say
-	UnknownRecord             // a record type that RFC 9776 section 4.2.12 lacks
+	UnknownRecord             // a record type that RFC 9776 section 4.2 lacks
 	RateLimited               // more than InterfaceConfig.PacketRate
 	NoRouterAlert             // the IP option is missing
 	BadHopLimit               // MLD with another hop limit than 1

@@ -9,7 +9,7 @@
 //   - per group a filter mode, a group timer and source timers (RFC 9776
 //     section 6.2), changed by the tables of section 6.4;
 //   - per group the versions its hosts speak (section 7.3.2);
-//   - per group which host asked for what (section 6.2.4's explicit tracking),
+//   - per group which host asked for what (explicit tracking),
 //     so that with FastLeave the last leave acts at once;
 //   - per interface the querier (section 6.6.2), with its intervals.
 //

@@ -11,7 +11,7 @@ import (
 func (r *Router) refuse(l *link, rec *record) Reason {
 	f := r.config.Family
 	if rec.kind < igmp.IsInclude || rec.kind > igmp.Block {
-		return UnknownRecord // RFC 9776 section 4.2.12
+		return UnknownRecord // RFC 9776 section 4.2
 	}
 	if reason := f.refuseGroup(rec.group); reason != accepted {
 		return reason
@@ -82,7 +82,7 @@ func (l *link) allows(group netip.Addr) bool {
 }
 
 // isOnLink reports whether an IPv4 host may be heard: RFC 9776 section 9.2
-// wants reports from other networks to be ignored, and section 4.2.13 those
+// wants reports from other networks to be ignored, and section 4.2 those
 // from 0.0.0.0 to be accepted.
 func (l *link) isOnLink(host netip.Addr) bool {
 	return host.IsUnspecified() || len(l.config.Prefixes) == 0 || contains(l.config.Prefixes, host)

@@ -172,12 +172,12 @@ func withoutAlert(packet []byte) []byte {
 // What looks odd and is to be heard all the same.
 func TestAccepted(t *testing.T) {
 	playAll(t, []script{
-		{name: "host without address, RFC 9776 section 4.2.13", config: quiet,
+		{name: "host without address, RFC 9776 section 4.2", config: quiet,
 			script: firstQuery + `
 			> 1s 0.0.0.0 TO_EX 239.1.1.1
 			@1s add *,239.1.1.1
 			> 2s end`},
-		{name: "host without address in MLD, RFC 9777 section 5.2.13", family: MLD, config: quiet,
+		{name: "host without address in MLD, RFC 9777 section 5.2", family: MLD, config: quiet,
 			script: firstQueryMLD + `
 			> 1s :: TO_EX ff1e::1
 			@1s add *,ff1e::1

@@ -169,7 +169,7 @@ func (g *group) version(now instant) uint8 {
 	return min(version, g.link.version)
 }
 
-// source is a source record (RFC 9776 section 6.2.2). A source that is not
+// source is a source record (RFC 9776 section 6.2). A source that is not
 // learnt is kept because it is static or still has to be withdrawn.
 type source struct {
 	address netip.Addr

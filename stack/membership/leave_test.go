@@ -178,7 +178,7 @@ func TestLeave(t *testing.T) {
 	})
 }
 
-// RFC 9776 section 4.1.8: sources that do not fit one query get several.
+// RFC 9776 section 6.6.3: sources that do not fit one query get several.
 func TestQuerySplit(t *testing.T) {
 	for _, tt := range []struct {
 		family      Family

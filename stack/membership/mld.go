@@ -11,7 +11,7 @@ import (
 
 // handleMLD takes an IPv6 packet with MLD apart. RFC 9777 sections 6.2 and 7.4
 // want a link-local source, hop limit 1 and a Router Alert in each message; a
-// report may come from :: (section 5.2.13).
+// report may come from :: (section 5.2).
 func (r *Router) handleMLD(now instant, l *link, b []byte) {
 	p, err := mld.ParsePacket(b)
 	switch {

@@ -167,8 +167,8 @@ func (r *Router) noteYield(now instant, l *link, from netip.Addr) {
 	}
 }
 
-// adopt takes over the querier's robustness and interval (RFC 9776 sections
-// 4.1.6 and 4.1.7); zero means that it does not tell.
+// adopt takes over the querier's robustness and interval (RFC 9776 section
+// 4.1); zero means that it does not tell.
 func (l *link) adopt(q *query) {
 	l.current = l.own
 	if q.Robustness != 0 {

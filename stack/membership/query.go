@@ -20,9 +20,8 @@ type query struct {
 	Sources     []netip.Addr
 }
 
-// maxQRV is the largest robustness a query can tell; "If the Querier's
-// [Robustness Variable] exceeds 7 [...] the QRV is set to zero" (RFC 9776
-// section 4.1.6).
+// maxQRV is the largest robustness a query can tell: a larger one
+// is told as zero (RFC 9776 section 4.1).
 const maxQRV = 7
 
 func (r *Router) sendGeneralQuery(now instant, l *link, response time.Duration) {
@@ -56,7 +55,7 @@ func (r *Router) sendQuery(now instant, l *link, q query) bool {
 }
 
 // encode writes the packet with a query into r.packet. General queries go to
-// all systems, others to their group (RFC 9776 section 4.1.12).
+// all systems, others to their group (RFC 9776 section 4.1).
 func (r *Router) encode(source netip.Addr, q *query) (err error) {
 	to := q.Group
 	if r.config.Family == MLD {
@@ -77,7 +76,7 @@ func (r *Router) encode(source netip.Addr, q *query) (err error) {
 }
 
 // perQuery returns how many sources a query may have on the interface (RFC 9776
-// section 4.1.8).
+// section 4.1).
 func (r *Router) perQuery(l *link) int {
 	room, size := orDefault(l.config.MTU, defaultMTU)-igmp.HeaderSize-12, 4
 	if r.config.Family == MLD {
@@ -105,8 +104,8 @@ func (r *Router) askGroup(now instant, g *group) {
 
 func (r *Router) repeatGroupQuery(now instant, g *group) {
 	l := g.link
-	// "When transmitting a group specific query, if the group timer is larger
-	// than LMQT, the Suppress Router-Side Processing bit is set".
+	// A host has confirmed the group meanwhile: other routers need not lower
+	// their timers for this repetition.
 	suppress := g.timer > now.after(l.current.lastMemberTime())
 	q := query{Group: g.address, MaxResponse: l.current.lastMember, Suppress: suppress}
 	if r.sendQuery(now, l, q) {
@@ -124,8 +123,8 @@ func (r *Router) repeatGroupQuery(now instant, g *group) {
 func (r *Router) askSources(now instant, g *group) {
 	g.sourceQueryAt = 0
 	limit := now.after(g.link.current.lastMemberTime())
-	// "two separate query messages are sent for the group": those that hosts
-	// confirmed meanwhile, with S, and the others.
+	// Two queries: for the sources that hosts confirmed meanwhile, with S, and
+	// for the others.
 	for _, suppress := range [...]bool{true, false} {
 		r.asked = r.asked[:0]
 		for i := range g.sources {

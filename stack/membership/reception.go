@@ -284,8 +284,8 @@ func (s *source) apply(e effect, interval, groupTimer instant) {
 
 // leaveSource is what a record that gives up a source does. With fast leave
 // and nobody left who wants it, the source goes at once. Otherwise it prepares
-// "Send Q(G,X)" of RFC 9776 section 6.6.3.2, "for each of the sources in X of
-// group G, with source timer larger than LMQT", and reports whether it did.
+// Send Q(G,X) of RFC 9776 section 6.6.3.2, which concerns sources whose timers
+// run longer than the Last Member Query Time, and reports whether it did.
 func (g *group) leaveSource(now instant, s *source) (ask bool) {
 	l := g.link
 	if l.config.FastLeave && !g.wanted(now, s.address) {

@@ -2,7 +2,7 @@ package mld
 
 import "time"
 
-// Maximum Response Code (RFC 9777 section 5.1.3): below 32,768 a plain number,
+// Maximum Response Code (RFC 9777 section 5.1): below 32,768 a plain number,
 // above it a floating-point value of 3 bits exponent and 12 bits mantissa.
 const (
 	responseFlag         = 0x8000
@@ -10,7 +10,7 @@ const (
 	maxResponseValue     = 0x1fff << (maxExponent + exponentBias) // 8,387,584
 )
 
-// QQIC (RFC 9777 section 5.1.9): below 128 a plain number, above it a
+// QQIC (RFC 9777 section 5.1): below 128 a plain number, above it a
 // floating-point value of 3 bits exponent and 4 bits mantissa.
 const (
 	intervalFlag         = 0x80

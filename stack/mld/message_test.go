@@ -125,7 +125,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// RFC 9777 sections 5.2.6 and 5.2.11: auxiliary data, additional data.
+// RFC 9777 section 5.2: auxiliary data, additional data.
 func TestReportSkipsAuxiliaryData(t *testing.T) {
 	b := wire([]byte{143, 0, 0, 0, 0, 0, 0, 2, 1, 2, 0, 1}, groupA, sourceA)
 	b = append(b, "auxiliar"...)
@@ -217,7 +217,7 @@ func TestUnmarshalOtherType(t *testing.T) {
 	}
 }
 
-// RFC 9777 section 5.1.3: the value of every code, and the code of every value.
+// RFC 9777 section 5.1: the value of every code, and the code of every value.
 func TestResponseCodes(t *testing.T) {
 	last := time.Duration(-1)
 	for code := range 0x10000 {
@@ -239,7 +239,7 @@ func TestResponseCodes(t *testing.T) {
 	}
 }
 
-// RFC 9777 section 5.1.9.
+// RFC 9777 section 5.1.
 func TestIntervalCodes(t *testing.T) {
 	for value := uint32(0); value <= maxIntervalValue; value++ {
 		code := encodeInterval(value)

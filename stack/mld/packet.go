@@ -29,7 +29,7 @@ const (
 	// unknownSkip: the two highest bits of an unknown option that may be
 	// skipped are zero; all others mean that the packet is discarded.
 	unknownMask, unknownSkip = 0xc0, 0
-	alertMLD                 = 0 // "Datagram contains an MLD message"
+	alertMLD                 = 0 // the value for MLD
 )
 
 // HeaderSize is how many octets AppendPacket puts before the message: an IPv6

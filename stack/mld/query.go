@@ -74,7 +74,7 @@ func (q *Query) appendV2(b []byte) ([]byte, error) {
 }
 
 // UnmarshalBinary reads the message in b and reuses Sources. What follows the
-// sources is skipped (RFC 9777 section 5.1.12).
+// sources is skipped (RFC 9777 section 5.1).
 // Errors: io.ErrUnexpectedEOF, ErrType, ErrLength.
 func (q *Query) UnmarshalBinary(b []byte) error {
 	if len(b) < shortSize {
@@ -87,9 +87,8 @@ func (q *Query) UnmarshalBinary(b []byte) error {
 	if group.IsUnspecified() {
 		group = netip.Addr{}
 	}
-	// RFC 9777 section 8.1: the version follows from the length; "Query
-	// messages that do not match any of the above conditions (e.g., a Query of
-	// length 26 octets) MUST be silently ignored".
+	// RFC 9777 section 8.1: the version follows from the length;
+	// lengths that no version has, 26 octets say, are to be ignored silently.
 	code := binary.BigEndian.Uint16(b[4:])
 	switch {
 	case len(b) == shortSize:

@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// RecordType is the kind of an address record (RFC 9777 section 5.2.5). Records
+// RecordType is the kind of an address record (RFC 9777 section 5.2). Records
 // of a type outside 1 to 6 are to be ignored.
 type RecordType uint8
 
-// The record types, by the names RFC 9777 section 5.2.5 gives them.
+// The record types, by the names RFC 9777 section 5.2 gives them.
 const (
 	IsInclude RecordType = 1 + iota // IS_IN: current filter, INCLUDE
 	IsExclude                       // IS_EX: current filter, EXCLUDE
@@ -22,7 +22,7 @@ const (
 	Block                           // BLOCK: sources no longer wanted
 )
 
-// String returns the short name of RFC 9777 section 5.2.5.
+// String returns the short name of RFC 9777 section 5.2.
 func (t RecordType) String() string {
 	switch t {
 	case IsInclude:
@@ -56,7 +56,7 @@ type Report struct {
 }
 
 // AppendBinary appends the message to b, checksum zero, without auxiliary data
-// (RFC 9777 section 5.2.11 defines none). Errors: ErrAddress, ErrRange.
+// (RFC 9777 section 5.2 defines none). Errors: ErrAddress, ErrRange.
 func (r *Report) AppendBinary(b []byte) ([]byte, error) {
 	if len(r.Records) > 0xffff {
 		return b, fmt.Errorf("%w: %d records", ErrRange, len(r.Records))
@@ -93,7 +93,7 @@ func (r *Record) append(b []byte) ([]byte, error) {
 
 // UnmarshalBinary reads the message in b. It reuses the memory of an earlier
 // call, so earlier records are overwritten. Auxiliary data and what follows the
-// records are skipped (RFC 9777 sections 5.2.10 and 5.2.11).
+// records are skipped (RFC 9777 section 5.2).
 // Errors: io.ErrUnexpectedEOF, ErrType.
 func (r *Report) UnmarshalBinary(b []byte) error {
 	if len(b) < reportSize {
