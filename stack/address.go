@@ -19,6 +19,8 @@ func failure(operation string, err tcpip.Error) error {
 	return fmt.Errorf("%s: %s", operation, err)
 }
 
+// toAddress converts an address that is neither zoned nor IPv4-mapped, which
+// gVisor can't tell from an IPv6 address.
 func toAddress(a netip.Addr) tcpip.Address {
 	if a.Is4() {
 		return tcpip.AddrFrom4(a.As4())
@@ -26,6 +28,7 @@ func toAddress(a netip.Addr) tcpip.Address {
 	return tcpip.AddrFrom16(a.As16())
 }
 
+// family returns the EtherType of an address, by which gVisor names protocols.
 func family(a netip.Addr) tcpip.NetworkProtocolNumber {
 	if a.Is4() {
 		return ipv4.ProtocolNumber
@@ -100,6 +103,8 @@ type localAddresses struct {
 	broadcasts map[netip.Addr]struct{}
 }
 
+// newLocalAddresses collects the addresses. Of an address on several interfaces any
+// one counts as the owner.
 func newLocalAddresses(interfaces map[uint32]*iface) localAddresses {
 	l := localAddresses{
 		unicast:    make(map[netip.Addr]*iface),

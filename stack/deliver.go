@@ -56,6 +56,8 @@ func (s *Stack) contain(i *iface) {
 	}
 }
 
+// receive takes a frame as far as it gets, and says why no further. What it accepts
+// is gVisor's, which counts what it drops by itself.
 func (s *Stack) receive(i *iface, frame []byte) drop {
 	if !i.up {
 		return dropDown
@@ -124,6 +126,7 @@ func (s *Stack) isBroadcast(a netip.Addr) bool {
 	return ok
 }
 
+// screen4 leaves the header checksum to gVisor, or to forwardUnicast.
 func (p *punt) screen4() drop {
 	b := p.packet
 	if len(b) < header.IPv4MinimumSize {
@@ -154,6 +157,7 @@ func (p *punt) screen4() drop {
 	return accepted
 }
 
+// screen6 needs the interface: IPv6 is off where the MTU is too small for it.
 func (p *punt) screen6(i *iface) drop {
 	b := p.packet
 	if len(b) < header.IPv6MinimumSize {
@@ -223,6 +227,7 @@ func pass(i *iface, p *punt, packet []byte, index uint32) {
 	i.link.deliver(p.family, b)
 }
 
+// newPacket copies a packet into gVisor's pooled memory; DecRef gives it back.
 func newPacket(packet []byte) *netstack.PacketBuffer {
 	return netstack.NewPacketBuffer(netstack.PacketBufferOptions{
 		Payload: buffer.MakeWithData(packet),

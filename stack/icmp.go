@@ -18,6 +18,8 @@ type icmpError struct {
 	detail     uint32
 }
 
+// timeExceeded is for a packet that ran out of hops on its way (RFC 792, RFC 4443
+// §3.3).
 func timeExceeded(family tcpip.NetworkProtocolNumber) icmpError {
 	if family == ipv4.ProtocolNumber {
 		return icmpError{
@@ -31,6 +33,8 @@ func timeExceeded(family tcpip.NetworkProtocolNumber) icmpError {
 	}
 }
 
+// noRoute is for a destination in no prefix that is known (RFC 1812 §4.3.3.1, RFC
+// 4443 §3.1).
 func noRoute(family tcpip.NetworkProtocolNumber) icmpError {
 	if family == ipv4.ProtocolNumber {
 		return icmpError{
@@ -44,6 +48,8 @@ func noRoute(family tcpip.NetworkProtocolNumber) icmpError {
 	}
 }
 
+// unreachableAddress is for a host that can't be where its address says it is, on
+// the link the packet came from (RFC 792 code 1, RFC 4443 §3.1 code 3).
 func unreachableAddress(family tcpip.NetworkProtocolNumber) icmpError {
 	if family == ipv4.ProtocolNumber {
 		return icmpError{
@@ -151,6 +157,8 @@ func (s *Stack) deservesError(p *punt) bool {
 	return deservesError6(p.packet)
 }
 
+// deservesError4 applies the rules for IPv4: an error is for the first fragment
+// alone, and neither for another error nor for a header that is damaged.
 func deservesError4(packet []byte) bool {
 	h := header.IPv4(packet)
 	if !h.IsChecksumValid() || h.FragmentOffset() != 0 {
@@ -173,6 +181,8 @@ func deservesError4(packet []byte) bool {
 	}
 }
 
+// deservesError6 applies the rules for IPv6, where fragments are no exception. The
+// ICMPv6 header may be behind extension headers.
 func deservesError6(packet []byte) bool {
 	b := newPacket(packet)
 	defer b.DecRef()

@@ -54,6 +54,8 @@ type iface struct {
 
 func (i *iface) nic() tcpip.NICID { return tcpip.NICID(i.link.index) }
 
+// has says whether an address is the interface's. There are few: a walk is as fast
+// as a map.
 func (i *iface) has(a netip.Addr) bool {
 	for k := range i.addresses {
 		if i.addresses[k].Addr() == a {
@@ -132,6 +134,8 @@ func (s *Stack) RemoveInterface(index uint32) error {
 	return nil
 }
 
+// detach takes an interface out of gVisor and of the maps, with mu locked. The
+// caller refreshes what is derived from them.
 func (s *Stack) detach(index uint32) {
 	i := s.interfaces[index]
 	delete(s.interfaces, index)
@@ -189,7 +193,9 @@ func (s *Stack) withLinkLocal(i *iface, wanted []netip.Prefix) ([]netip.Prefix, 
 	return all, own, nil
 }
 
-// assign brings gVisor's addresses of an interface to those wanted.
+// assign brings gVisor's addresses of an interface to those wanted. Old ones go
+// first: one whose prefix length alone changes is the same address to gVisor. On an
+// error i.addresses holds what gVisor has.
 func (s *Stack) assign(i *iface, wanted []netip.Prefix, linkLocal netip.Addr) error {
 	kept := i.addresses[:0:0]
 	for _, p := range i.addresses {
@@ -263,6 +269,8 @@ func (s *Stack) Leave(index uint32, group netip.Addr) error {
 	return s.changeMembership("leave", index, group, s.net.LeaveGroup)
 }
 
+// changeMembership locks out packets like any change. gVisor keeps the count of
+// joins, and drops it with the interface.
 func (s *Stack) changeMembership(operation string, index uint32, group netip.Addr,
 	change func(tcpip.NetworkProtocolNumber, tcpip.NICID, tcpip.Address) tcpip.Error) error {
 	s.mu.Lock()

@@ -50,6 +50,8 @@ func (l *link) WritePackets(packets netstack.PacketBufferList) (int, tcpip.Error
 	return packets.Len(), nil
 }
 
+// writePacket frames a packet of gVisor's, which may be in several pieces: a device
+// wants it in one.
 func (l *link) writePacket(p *netstack.PacketBuffer) error {
 	f := frames.Get().(*frame)
 	defer frames.Put(f)

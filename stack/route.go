@@ -73,6 +73,8 @@ func (r Route) before(other nextHop) bool {
 	return cmp.Or(cmp.Compare(r.Index, other.out.link.index), r.Via.Compare(other.via)) < 0
 }
 
+// wantedRoutes returns the routes that could be used now: those to the interfaces'
+// subnets, and the static ones whose link is there. Each names its link.
 func (s *Stack) wantedRoutes() map[Route]struct{} {
 	wanted := make(map[Route]struct{}, len(s.static)+2*len(s.interfaces))
 	connected := make(map[netip.Prefix]struct{}, 2*len(s.interfaces))

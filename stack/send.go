@@ -35,6 +35,8 @@ func (s *Stack) Send(index uint32, packet []byte) error {
 	return nil
 }
 
+// send checks what the sender can get wrong. A device that does not take the packet
+// is an error too, since a protocol may want to send again.
 func (s *Stack) send(i *iface, packet []byte) error {
 	family, destination, ok := addressee(packet)
 	switch {

@@ -3,151 +3,14 @@ package stack
 import (
 	"encoding/binary"
 	"errors"
-	"net/netip"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"umroute/tun"
 )
-
-// device keeps the frames written to it, or fails with err.
-type device struct {
-	kind tun.Kind
-	mtu  int
-
-	mu     sync.Mutex
-	frames [][]byte
-	err    error
-}
-
-func (d *device) Read([][]byte, []int) (int, error) { select {} }
-
-func (d *device) Write(frames [][]byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return 0, d.err
-	}
-	for _, f := range frames {
-		d.frames = append(d.frames, append([]byte(nil), f...))
-	}
-	return len(frames), nil
-}
-
-func (d *device) Close() error   { return nil }
-func (d *device) Name() string   { return "" }
-func (d *device) Kind() tun.Kind { return d.kind }
-func (d *device) IO() string     { return "plain" }
-
-func (d *device) MTU() int {
-	if d.mtu == 0 {
-		return 1500
-	}
-	return d.mtu
-}
-
-func (d *device) fail(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
-}
-
-// take returns what was written since the last call.
-func (d *device) take() [][]byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	frames := d.frames
-	d.frames = nil
-	return frames
-}
-
-// one returns the only packet written since the last call.
-func (d *device) one(t *testing.T) []byte {
-	t.Helper()
-	frames := d.take()
-	if len(frames) != 1 {
-		t.Fatalf("%d frames written, want 1: %x", len(frames), frames)
-	}
-	return frames[0]
-}
-
-func (d *device) none(t *testing.T) {
-	t.Helper()
-	if frames := d.take(); len(frames) != 0 {
-		t.Errorf("written, want nothing: %x", frames)
-	}
-}
-
-func prefixes(s ...string) []netip.Prefix {
-	var out []netip.Prefix
-	for _, p := range s {
-		out = append(out, netip.MustParsePrefix(p))
-	}
-	return out
-}
-
-const (
-	redIndex  = 1
-	blueIndex = 2
-)
-
-// router is a stack between two TUN links, red (10.0.1.0/24, fd00:1::/64) and
-// blue (10.0.2.0/24, fd00:2::/64); it has ::1 and .1, the hosts .2 and ::2.
-type router struct {
-	*Stack
-	red, blue *device
-}
-
-func newRouter(t testing.TB, config Config) router {
-	t.Helper()
-	r := router{red: &device{}, blue: &device{}}
-	config.Forward = true
-	s, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	r.Stack = s
-	add(t, s, InterfaceConfig{Index: redIndex, Name: "red", Device: r.red,
-		Addresses: prefixes("10.0.1.1/24", "fd00:1::1/64")})
-	add(t, s, InterfaceConfig{Index: blueIndex, Name: "blue", Device: r.blue,
-		Addresses: prefixes("10.0.2.1/24", "fd00:2::1/64")})
-	return r
-}
-
-func add(t testing.TB, s *Stack, config InterfaceConfig) {
-	t.Helper()
-	if err := s.AddInterface(config); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// drops returns an interface's drop counters.
-func drops(t testing.TB, s *Stack, index uint32) map[string]uint64 {
-	t.Helper()
-	for _, i := range s.Stats().Interfaces {
-		if i.Index == index {
-			return i.Drops
-		}
-	}
-	t.Fatalf("no statistics of interface %d", index)
-	return nil
-}
-
-func wantDrop(t testing.TB, s *Stack, index uint32, reason string, n uint64) {
-	t.Helper()
-	want := map[string]uint64{}
-	if reason != "" {
-		want[reason] = n
-	}
-	if diff := cmp.Diff(want, drops(t, s, index)); diff != "" {
-		t.Errorf("drops of interface %d (-want +got):\n%s", index, diff)
-	}
-}
 
 func TestEcho(t *testing.T) {
 	r := newRouter(t, Config{})
@@ -252,119 +115,6 @@ func TestForwardOff(t *testing.T) {
 	red.none(t)
 	blue.none(t)
 	wantDrop(t, s, 1, "not-for-us", 2)
-}
-
-// TestErrors holds the ICMP errors that a router owes (RFC 1812 §4.3.3, RFC 4443 §3).
-func TestErrors(t *testing.T) {
-	big4 := v4{from: "10.0.1.2", to: "10.0.3.2", proto: 17, flags: dontFragment,
-		payload: make([]byte, 1400)}.bytes()
-	big6 := v6{from: "fd00:1::2", to: "fd00:3::2", next: 17, payload: make([]byte, 1400)}.bytes()
-	for _, tt := range []struct {
-		name       string
-		packet     []byte
-		from       string
-		kind, code uint8
-		mtu        uint32
-		reason     string
-	}{
-		{"TTL 1", udp4("10.0.1.2", "10.0.2.2", 1, []byte("trace")), "10.0.1.1", 11, 0, 0,
-			"ttl-exceeded"},
-		{"TTL 1, echo", echo4("10.0.1.2", "10.0.2.2", 1, "trace"), "10.0.1.1", 11, 0, 0,
-			"ttl-exceeded"},
-		{"TTL 1, no route", udp4("10.0.1.2", "172.16.0.1", 1, nil), "10.0.1.1", 11, 0, 0,
-			"ttl-exceeded"},
-		{"hop limit 1", udp6("fd00:1::2", "fd00:2::2", 1, []byte("trace")), "fd00:1::1", 3, 0, 0,
-			"ttl-exceeded"},
-		{"no route", udp4("10.0.1.2", "172.16.0.1", 9, nil), "10.0.1.1", 3, 0, 0, "no-route"},
-		{"no IPv6 route", udp6("fd00:1::2", "fd00:9::1", 9, nil), "fd00:1::1", 1, 0, 0, "no-route"},
-		{"port", udp4("10.0.1.2", "10.0.1.1", 9, nil), "10.0.1.1", 3, 3, 0, ""},
-		{"IPv6 port", udp6("fd00:1::2", "fd00:1::1", 9, nil), "fd00:1::1", 1, 4, 0, ""},
-		{"port on the other link", udp4("10.0.1.2", "10.0.2.1", 1, nil), "10.0.2.1", 3, 3, 0, ""},
-		{"protocol", v4{from: "10.0.1.2", to: "10.0.1.1", proto: 6,
-			payload: make([]byte, 20)}.bytes(), "10.0.1.1", 3, 2, 0, ""},
-		{"fragmentation needed", big4, "10.0.1.1", 3, 4, 1300, "too-big"},
-		{"packet too big", big6, "fd00:1::1", 2, 0, 1300, "too-big"},
-		{"nobody there", udp4("10.0.1.2", "10.0.1.77", 9, nil), "10.0.1.1", 3, 1, 0, "on-link"},
-		{"nobody there, IPv6", udp6("fd00:1::2", "fd00:1::77", 9, nil), "fd00:1::1", 1, 3, 0,
-			"on-link"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := newRouter(t, Config{})
-			add(t, r.Stack, InterfaceConfig{Index: 3, Name: "small", Device: &device{}, MTU: 1300,
-				Addresses: prefixes("10.0.3.1/24", "fd00:3::1/64")})
-			r.Deliver(redIndex, tt.packet)
-			got := r.red.one(t)
-			n, limit := 20, 576
-			if got[0]>>4 == 6 {
-				n, limit = 40, 1280
-			}
-			want := append([]byte{tt.kind, tt.code, got[n+2], got[n+3]},
-				binary.BigEndian.AppendUint32(nil, tt.mtu)...)
-			want = append(want, tt.packet...)
-			want = want[:min(len(want), limit-n)]
-			if diff := cmp.Diff(want, got[n:]); diff != "" {
-				t.Errorf("error (-want +got):\n%s", diff)
-			}
-			if !sound(got) {
-				t.Errorf("checksum is wrong: %x", got)
-			}
-			from, to := addresses(got)
-			source, _ := addresses(tt.packet)
-			if from != addr(tt.from) || to != source {
-				t.Errorf("sent from %s to %s, want %s to %s", from, to, tt.from, source)
-			}
-			wantDrop(t, r.Stack, redIndex, tt.reason, 1)
-		})
-	}
-}
-
-func addresses(b []byte) (from, to netip.Addr) {
-	if b[0]>>4 == 4 {
-		return netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-	}
-	return netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-}
-
-// TestNoErrors holds what must not be answered (RFC 1812 §4.3.2.7, RFC 4443 §2.4).
-func TestNoErrors(t *testing.T) {
-	quoted := udp4("10.0.1.2", "10.0.2.2", 64, nil)
-	badHeader := udp4("10.0.1.2", "10.0.2.2", 1, nil)
-	badHeader[10] ^= 1
-	for name, packet := range map[string][]byte{
-		"an error": v4{from: "10.0.1.2", to: "10.0.2.2", proto: 1, ttl: 1,
-			payload: icmp4(3, 1, append(make([]byte, 4), quoted...)...)}.bytes(),
-		"a truncated ICMP": v4{from: "10.0.1.2", to: "10.0.2.2", proto: 1, ttl: 1,
-			payload: []byte{8, 0}}.bytes(),
-		"a later fragment": v4{from: "10.0.1.2", to: "10.0.2.2", proto: 17, ttl: 1, flags: 8,
-			payload: make([]byte, 8)}.bytes(),
-		"a broadcast source": udp4("10.0.1.255", "10.0.2.2", 1, nil),
-		"a bad header":       badHeader,
-		"an IPv6 error": v6{from: "fd00:1::2", to: "fd00:1::77", next: 58, payload: icmp6(
-			"fd00:1::2", "fd00:1::77", 1, 0, make([]byte, 44)...)}.bytes(),
-		"an IPv6 error, hop limit": v6{from: "fd00:1::2", to: "fd00:2::2", next: 58, hops: 1,
-			payload: icmp6("fd00:1::2", "fd00:2::2", 1, 0, make([]byte, 44)...)}.bytes(),
-		"a group": udp4("10.0.1.2", "239.1.1.1", 1, nil),
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRouter(t, Config{})
-			r.Deliver(redIndex, packet)
-			r.red.none(t)
-			r.blue.none(t)
-		})
-	}
-}
-
-// TestErrorRate shows that a flood is not answered by a flood.
-func TestErrorRate(t *testing.T) {
-	r := newRouter(t, Config{})
-	const n = 5000
-	for range n {
-		r.Deliver(redIndex, udp4("10.0.1.2", "10.0.2.2", 1, nil))
-	}
-	if got := len(r.red.take()); got == 0 || got >= n {
-		t.Errorf("%d packets out of time made %d errors", n, got)
-	}
-	wantDrop(t, r.Stack, redIndex, "ttl-exceeded", n)
 }
 
 // TestFragmentation sends packets to a link with a smaller MTU, and puts the
@@ -490,52 +240,93 @@ func TestLinkErrors(t *testing.T) {
 	}
 }
 
-// TestRemove removes and adds an interface while packets come in on all.
+// TestRemove removes and adds an interface while packets come in on all. The
+// bubble fails the test if a goroutine is left at its end.
 func TestRemove(t *testing.T) {
-	before := runtime.NumGoroutine()
-	r := newRouter(t, Config{})
-	var workers sync.WaitGroup
-	stop := make(chan struct{})
-	for index := range uint32(2) {
-		workers.Go(func() {
-			from := []string{"10.0.1.2", "10.0.2.2"}
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				r.Deliver(index+1, udp4(from[index], from[1-index], 64, nil))
-				r.Deliver(index+1, echo4(from[index], "10.0.2.1", 64, ""))
-				r.Deliver(index+1, udp4(from[index], from[1-index], 1, nil))
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t, Config{})
+		stop := r.flood()
+		for range 50 {
+			if err := r.RemoveInterface(blueIndex); err != nil {
+				t.Fatal(err)
 			}
-		})
-	}
-	for range 50 {
+			add(t, r.Stack, InterfaceConfig{Index: blueIndex, Name: "blue", Device: r.blue,
+				Addresses: prefixes("10.0.2.1/24")})
+		}
+		stop()
 		if err := r.RemoveInterface(blueIndex); err != nil {
 			t.Fatal(err)
 		}
-		add(t, r.Stack, InterfaceConfig{Index: blueIndex, Name: "blue", Device: r.blue,
-			Addresses: prefixes("10.0.2.1/24")})
+		r.blue.take()
+		r.Deliver(redIndex, udp4("10.0.1.2", "10.0.2.2", 64, nil))
+		r.Deliver(blueIndex, udp4("10.0.2.2", "10.0.1.2", 64, nil))
+		r.blue.none(t)
+		if got := r.Stats().UnknownInterface; got == 0 {
+			t.Error("a frame for an unknown interface was not counted")
+		}
+		if got := drops(t, r.Stack, redIndex)["fault"]; got != 0 {
+			t.Errorf("%d panics", got)
+		}
+		r.Close()
+		r.Close()
+	})
+}
+
+// flood delivers on both links until the function it returns is called.
+func (r router) flood() (stop func()) {
+	var workers sync.WaitGroup
+	done := make(chan struct{})
+	for index := range uint32(2) {
+		from := []string{"10.0.1.2", "10.0.2.2"}
+		packets := [][]byte{
+			udp4(from[index], from[1-index], 64, nil),
+			udp4(from[index], from[1-index], 1, nil),
+			echo4(from[index], "10.0.2.1", 64, ""),
+		}
+		workers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				for _, p := range packets {
+					r.Deliver(index+1, p)
+				}
+			}
+		})
 	}
-	close(stop)
-	workers.Wait()
-	if err := r.RemoveInterface(blueIndex); err != nil {
-		t.Fatal(err)
+	return func() {
+		close(done)
+		workers.Wait()
 	}
-	r.blue.take()
-	r.Deliver(redIndex, udp4("10.0.1.2", "10.0.2.2", 64, nil))
-	r.Deliver(blueIndex, udp4("10.0.2.2", "10.0.1.2", 64, nil))
-	r.blue.none(t)
-	if got := r.Stats().UnknownInterface; got == 0 {
-		t.Error("a frame for an unknown interface was not counted")
-	}
-	if got := drops(t, r.Stack, redIndex)["fault"]; got != 0 {
-		t.Errorf("%d panics", got)
-	}
-	r.Close()
-	r.Close()
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines before, %d after", before, after)
+}
+
+// TestRemoveWaiting removes a link that packets wait for: nothing more is written.
+func TestRemoveWaiting(t *testing.T) {
+	for name, remove := range map[string]func(router){
+		"RemoveInterface": func(r router) {
+			if err := r.RemoveInterface(lanIndex); err != nil {
+				t.Error(err)
+			}
+		},
+		"Close":       func(r router) { r.Close() },
+		"SetUp false": func(r router) { r.SetUp(lanIndex, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRouter(t, Config{})
+				l := newLAN(t, r.Stack)
+				r.Deliver(redIndex, udp4("10.0.1.2", "10.0.3.9", 64, nil))
+				r.Deliver(redIndex, udp6("fd00:1::2", "fd00:3::9", 64, nil))
+				synctest.Wait()
+				if got := len(l.device.take()); got != 2 {
+					t.Fatalf("%d questions, want 2", got)
+				}
+				remove(r)
+				time.Sleep(time.Minute)
+				l.device.none(t)
+			})
+		})
 	}
 }

@@ -117,6 +117,8 @@ func (s *Stack) Stats() Stats {
 	return stats
 }
 
+// interfaceStats adds gVisor's counters to ours. They are apart: no packet is in
+// both, for gVisor never sees what is dropped here.
 func (s *Stack) interfaceStats(i *iface) InterfaceStats {
 	stats := InterfaceStats{
 		Index:         i.link.index,

@@ -151,10 +151,13 @@ func TestSilence(t *testing.T) {
 	prefix := append([]byte{3, 4, 64, 0xc0, 0, 0, 14, 16, 0, 0, 14, 16, 0, 0, 0, 0},
 		netip.MustParseAddr("fd00:77::").AsSlice()...)
 	body := append([]byte{64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0}, prefix...)
-	r.Deliver(redIndex, v6{from: "fe80::9", to: "ff02::1", next: 58, hops: 255,
-		payload: icmp6("fe80::9", "ff02::1", 134, 0, body...)}.bytes())
-	r.Deliver(redIndex, udp6("fd00:1::2", "fd00:77::1", 64, nil))
-	r.red.one(t) // no route
+	before := r.net.AllAddresses()[lanIndex]
+	r.Deliver(lanIndex, ethernet([]byte{0x33, 0x33, 0, 0, 0, 1}, mac(9), 0x86dd,
+		v6{from: "fe80::9", to: "ff02::1", next: 58, hops: 255,
+			payload: icmp6("fe80::9", "ff02::1", 134, 0, body...)}.bytes()))
+	if after := r.net.AllAddresses()[lanIndex]; len(after) != len(before) {
+		t.Errorf("addresses %v, had %v", after, before)
+	}
 	if err := r.Leave(redIndex, addr("239.1.1.1")); err != nil {
 		t.Fatal(err)
 	}
