@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -134,6 +135,8 @@ func liveInContainer() error {
 			err = openFromContainer()
 		case "leave":
 			err = leaveInContainer()
+		case "flap":
+			err = flapInContainer()
 		case "look":
 			fmt.Println(lookInContainer())
 		}
@@ -240,7 +243,10 @@ func routeFromOutside() error {
 				return err
 			}
 		}
-		link, err := tun.Open(containerConfig(fmt.Sprintf(form, c.cmd.Process.Pid)))
+		log := &journal{}
+		config := containerConfig(fmt.Sprintf(form, c.cmd.Process.Pid))
+		config.Logger = slog.New(slog.NewTextHandler(log, nil))
+		link, err := tun.Open(config)
 		if err != nil {
 			return err
 		}
@@ -251,7 +257,7 @@ func routeFromOutside() error {
 		if strings.HasPrefix(form, "pid:") {
 			err = outlive(link, c)
 		} else {
-			err = remove(link, c)
+			err = errors.Join(missRoutes(link, c, log), remove(link, c))
 		}
 		if err != nil {
 			return err

@@ -7,8 +7,6 @@ import (
 
 	"github.com/songgao/water"
 	"golang.org/x/sys/unix"
-
-	"umroute/tun/netns"
 )
 
 // FromDescriptor makes a link of an open TUN or TAP descriptor that this
@@ -17,7 +15,8 @@ import (
 // IO, MTU and Logger count, and MTU only where the kernel does not tell.
 //
 // It needs no privilege. With CAP_NET_ADMIN and CAP_SYS_ADMIN where the device
-// lives, the link also knows the device's MTU and sees its changes.
+// lives, the link also knows the device's MTU and sees its changes. Routes that
+// the device loses when it is set down are not put back.
 func FromDescriptor(fd int, config Config) (*Link, error) {
 	d, err := adopt(fd, config)
 	if err != nil {
@@ -69,12 +68,7 @@ var errPacketInfo = errors.New("opened without IFF_NO_PI, which puts four octets
 // observe learns from the device's namespace what it can, which is nothing for
 // a process without rights there.
 func (d *device) observe(fd int) error {
-	ns, err := unix.IoctlRetInt(fd, unix.TUNGETDEVNETNS)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(ns)
-	err = netns.Do(fmt.Sprintf("/proc/self/fd/%d", ns), d.follow)
+	err := inNetnsOf(fd, d.follow)
 	if errors.Is(err, errPacketInfo) {
 		return err
 	}

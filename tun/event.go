@@ -4,7 +4,7 @@ package tun
 type EventType uint8
 
 const (
-	EventUp      EventType = iota + 1 // the device is administratively up
+	EventUp      EventType = iota + 1 // the device is administratively up, its routes restored
 	EventDown                         // the device is administratively down
 	EventMTU                          // the MTU changed
 	EventRemoved                      // the device or its namespace is gone, for good

@@ -56,6 +56,8 @@ type device struct {
 	rpf   int // rp_filter, -1 where unknown
 	ours  bool
 
+	configured bool // as Open's config says, so that the link restores it
+
 	water   *water.Interface
 	file    *os.File // the one in water
 	netlink *os.File // link changes of the device's namespace; nil without
@@ -81,11 +83,10 @@ func newLink(d device, config Config) (*Link, error) {
 		d.close()
 		return nil, fmt.Errorf("device %s: %w", d.name, err)
 	}
-	logger := config.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	l.watch = startWatch(l, d, logger)
+	l.watch = startWatch(l, d, config)
 	return l, nil
 }
 
@@ -148,6 +149,11 @@ func (l *Link) Truncated() uint64 { return l.truncated.Load() }
 // Events reports changes of the device. When they are not taken, the oldest are
 // lost. The channel is closed by Close. Where the device's namespace cannot be
 // watched, as with most descriptors that others opened, nothing comes.
+//
+// The kernel drops the routes and IPv6 addresses of a device that is set down.
+// When it is set up again, those that Open gave it are back before EventUp
+// comes, where this process may enter the namespace itself; where not, the log
+// says that they are missing.
 func (l *Link) Events() <-chan Event { return l.events }
 
 // Close closes the link. A device that Open made, now or for a router of the

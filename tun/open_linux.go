@@ -32,6 +32,7 @@ func Open(config Config) (*Link, error) {
 		return nil, fmt.Errorf("open %s %s%s: %w",
 			config.Kind, config.Name, inNetns(config.Netns), err)
 	}
+	d.configured = true
 	return newLink(d, config)
 }
 

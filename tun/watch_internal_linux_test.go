@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -27,6 +28,28 @@ func TestAskAfterLoss(t *testing.T) {
 			}
 		case <-time.After(10 * time.Second):
 			t.Fatalf("no event, want %v", want.Type)
+		}
+	}
+}
+
+// TestRestoreAfterLoss drops a route while the link looks away.
+func TestRestoreAfterLoss(t *testing.T) {
+	host := netnstest.NewHost(t)
+	link, err := Open(Config{
+		Netns: host.Netns(), PeerRoutes: true,
+		PeerAddresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.2/24")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	link.watch.halt()
+	for _, missed := range []bool{false, true} {
+		host.Run("ip", "route", "flush", "default")
+		link.watch.missed = missed
+		link.watch.changed(true, 1500)
+		if got := host.Run("ip", "route", "show", "default") != ""; got != missed {
+			t.Errorf("changes missed: %v, route restored: %v", missed, got)
 		}
 	}
 }

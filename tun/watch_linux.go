@@ -25,12 +25,17 @@ type watch struct {
 	process *os.File
 	logger  *slog.Logger
 	running sync.WaitGroup
+
+	config     Config
+	configured bool // the device is as config says, not as others want it
+	missed     bool // changes were lost
 }
 
 // startWatch takes over the subscriptions in d.
-func startWatch(l *Link, d device, logger *slog.Logger) *watch {
+func startWatch(l *Link, d device, config Config) *watch {
 	w := &watch{
-		link: l, index: int32(d.index), netlink: d.netlink, process: d.process, logger: logger,
+		link: l, index: int32(d.index), netlink: d.netlink, process: d.process,
+		logger: config.Logger, config: config, configured: d.configured,
 	}
 	if w.netlink != nil {
 		w.running.Go(w.followDevice)
@@ -104,6 +109,7 @@ func (w *watch) followDevice() {
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
 			// Changes were lost: ask for the state as it is now.
+			w.missed = true
 			w.ask()
 			continue
 		case err != nil:
@@ -202,7 +208,12 @@ func (w *watch) changed(up bool, mtu int) {
 	if mtu != 0 && l.mtu.Swap(int64(mtu)) != int64(mtu) {
 		w.emit(EventMTU)
 	}
-	if l.up.Swap(up) == up {
+	was := l.up.Swap(up)
+	if up && (!was || w.missed) {
+		w.restore() // it may have been down while changes were missed
+	}
+	w.missed = false
+	if was == up {
 		return
 	}
 	if up {
