@@ -175,8 +175,8 @@ func BenchmarkMFE(b *testing.B) {
 	}
 }
 
-// BenchmarkWalk visits all entries. max-wait-us is the longest that a change by another
-// goroutine took meanwhile.
+// BenchmarkWalk visits all entries, alone and while another goroutine makes changes, whose
+// waits are reported.
 func BenchmarkWalk(b *testing.B) {
 	x := newBench(b, 3, 20)
 	_ = x.clients[1].AddMembership(Entry{}, if2, JoinState)
@@ -194,13 +194,13 @@ func BenchmarkWalk(b *testing.B) {
 	})
 	b.Run("mfes=100000/changes=yes", func(b *testing.B) {
 		stop := make(chan struct{})
-		longest := x.disturb(stop)
+		waits := x.disturb(stop)
 		for b.Loop() {
 			for range x.m.MFEs() {
 			}
 		}
 		close(stop)
-		reportWaits(b, <-longest)
+		reportWaits(b, <-waits)
 	})
 }
 
@@ -256,13 +256,13 @@ func BenchmarkJoin(b *testing.B) {
 		x := newBench(b, 3, 20)
 		x.fill(b, 100_000)
 		stop := make(chan struct{})
-		longest := x.disturb(stop)
+		waits := x.disturb(stop)
 		for b.Loop() {
 			_ = x.clients[1].AddMembership(Entry{}, if2, JoinState)
 			_ = x.clients[1].DeleteMembership(Entry{}, if2, JoinState)
 		}
 		close(stop)
-		reportWaits(b, <-longest)
+		reportWaits(b, <-waits)
 	})
 }
 
@@ -286,14 +286,14 @@ func BenchmarkMiss(b *testing.B) {
 	})
 }
 
-// reportWaits reports the longest wait, and the one that 999 of 1,000 stay below: the
-// longest also has what the machine did meanwhile.
+// reportWaits reports how long changes waited: half of them, and 99 of 100. The longest is
+// left out, as it says more about what else the machine did.
 func reportWaits(b *testing.B, waits []time.Duration) {
 	if len(waits) == 0 {
 		return
 	}
 	slices.Sort(waits)
 	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-	b.ReportMetric(us(waits[len(waits)-1]), "max-wait-us")
-	b.ReportMetric(us(waits[len(waits)*999/1000]), "p99.9-wait-us")
+	b.ReportMetric(us(waits[len(waits)/2]), "p50-wait-us")
+	b.ReportMetric(us(waits[len(waits)*99/100]), "p99-wait-us")
 }

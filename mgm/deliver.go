@@ -2,6 +2,7 @@ package mgm
 
 import (
 	"context"
+	"runtime"
 	"time"
 )
 
@@ -47,13 +48,17 @@ func (m *Manager) run() {
 	}
 }
 
-// dueEvery is how many events pass before the deadlines are looked at again.
+// dueEvery is how many turns pass before the deadlines are looked at again, and others are
+// let in.
 const dueEvery = 64
 
 // work does what there is to do, and returns how long there will be nothing, 0 for ever. It
 // reports false when the manager has been closed.
 func (m *Manager) work() (time.Duration, bool) {
 	for turn := 0; ; turn++ {
+		if turn%dueEvery == 0 {
+			runtime.Gosched() // as in MFEsAfter
+		}
 		m.mu.Lock()
 		if m.closed.Load() {
 			m.mu.Unlock()
@@ -147,7 +152,8 @@ func (m *Manager) takeDirty() []update {
 		switch {
 		case f.installed:
 			f.told = true
-			page = append(page, update{f: f, mfe: f.snapshot(now), set: true})
+			page = append(page, update{f: f, set: true})
+			f.describe(&page[len(page)-1].mfe, now)
 		case f.told:
 			f.told = false
 			page = append(page, update{f: f})
@@ -169,15 +175,26 @@ func (m *Manager) tell(page []update) {
 		if m.closed.Load() {
 			return
 		}
-		if !u.set {
+		if u.set {
+			m.set(u.mfe)
+		} else {
 			m.forwarder.Delete(u.f.flow)
-		} else if err := m.forwarder.Set(u.mfe); err != nil {
-			m.forwarder.Delete(u.f.flow)
-			m.log.Warn("forwarder refused an entry",
-				"source", u.f.flow.Source, "group", u.f.flow.Group, "err", err)
 		}
 		page[i] = update{}
 	}
+}
+
+// set installs e. Of the entries that are refused in a row only the first is logged, as
+// each packet of such a flow is a miss.
+func (m *Manager) set(e MFE) {
+	err := m.forwarder.Set(e)
+	if err != nil {
+		m.forwarder.Delete(e.Flow)
+	}
+	if err != nil && !m.refusing {
+		m.log.Warn("forwarder refuses entries", "source", e.Source, "group", e.Group, "err", err)
+	}
+	m.refusing = err != nil
 }
 
 // deliver does what e says; the mutex is not held.

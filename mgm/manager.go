@@ -62,6 +62,7 @@ type Manager struct {
 	waiters  []chan struct{}
 	dirty    []*mfe
 	updates  []update // the delivery goroutine's, reused
+	refusing bool     // the delivery goroutine's: the forwarder refused the last entry
 	missed   map[Flow]struct{}
 	overflow uint64 // misses dropped
 	sweeping map[netip.Prefix]struct{}

@@ -2,6 +2,7 @@ package mgm
 
 import (
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -246,6 +247,7 @@ func (m *Manager) refreshMatching(e Entry, l *link) {
 	after, more := m.refreshPage(e, l, Flow{Group: e.Group})
 	for more {
 		m.mu.Unlock()
+		runtime.Gosched() // as in MFEsAfter
 		m.mu.Lock()
 		after, more = m.refreshPage(e, l, after)
 	}
@@ -301,9 +303,9 @@ func (m *Manager) markDirty(f *mfe) {
 	}
 }
 
-// snapshot is what the outside sees of f.
-func (f *mfe) snapshot(now time.Duration) MFE {
-	e := MFE{Flow: f.flow, Upstream: f.upstream, Timeout: f.timeout}
+// describe fills in what the outside sees of f.
+func (f *mfe) describe(e *MFE, now time.Duration) {
+	e.Flow, e.Upstream, e.Timeout = f.flow, f.upstream, f.timeout
 	e.Up = min(max(now-f.born, 0), f.timeout)
 	e.Expiry = f.timeout - e.Up
 	if f.in != nil {
@@ -321,5 +323,4 @@ func (f *mfe) snapshot(now time.Duration) MFE {
 			e.OIFs[i] = l.id
 		}
 	}
-	return e
 }

@@ -1,6 +1,9 @@
 package mgm
 
-import "iter"
+import (
+	"iter"
+	"runtime"
+)
 
 const (
 	// walkPage and walkOIFs bound what a walk copies while it holds the mutex once.
@@ -9,16 +12,18 @@ const (
 )
 
 // MFE returns the forwarding entry of a flow (MgmGetMfe). The error is ErrMFENotFound.
-func (m *Manager) MFE(f Flow) (MFE, error) {
-	m.mu.Lock()
+func (m *Manager) MFE(f Flow) (e MFE, err error) {
 	now := m.now()
-	if entry := m.live(f, now); entry != nil {
-		e := entry.snapshot(now)
-		m.mu.Unlock()
-		return e, nil
+	m.mu.Lock()
+	entry := m.live(f, now)
+	if entry != nil {
+		entry.describe(&e, now)
 	}
 	m.mu.Unlock()
-	return MFE{}, m.noMFE("forwarding entry", f)
+	if entry == nil {
+		err = m.noMFE("forwarding entry", f)
+	}
+	return e, err
 }
 
 func (m *Manager) noMFE(operation string, f Flow) error {
@@ -39,6 +44,8 @@ func (m *Manager) MFEsAfter(f Flow) iter.Seq[MFE] {
 		var page []MFE
 		for after, more := f, true; more; {
 			page, after, more = m.page(page[:0], after)
+			// Who waits for the mutex was woken, and would run after this goroutine only.
+			runtime.Gosched()
 			for _, e := range page {
 				if !yield(e) {
 					return
@@ -64,7 +71,8 @@ func (m *Manager) page(page []MFE, after Flow) ([]MFE, Flow, bool) {
 		after = f.flow
 		if now < f.expires() {
 			oifs += len(f.oifs)
-			page = append(page, f.snapshot(now))
+			page = append(page, MFE{})
+			f.describe(&page[len(page)-1], now)
 		}
 		return true
 	})
