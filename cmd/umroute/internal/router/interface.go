@@ -67,6 +67,7 @@ func (r *Router) openDevice(i *iface) (err error) {
 		Addresses:     i.config.Addresses,
 		PeerAddresses: i.config.PeerAddresses,
 		PeerRoutes:    i.config.PeerRoutes,
+		Owner:         r.settings.Name,
 		Logger:        r.log.With("if", i.config.Name),
 	}
 	if i.config.Link == config.LinkTAP {
