@@ -158,17 +158,19 @@ func putChecksum(message []byte) {
 	binary.BigEndian.PutUint16(message[2:], checksum(message))
 }
 
-// checksum is the Internet checksum (RFC 1071) of b: four octets at a time,
+// checksum is the Internet checksum (RFC 1071) of b: eight octets at a time,
 // folded at the end, since one's complement sums may be carried late.
 func checksum(b []byte) uint16 {
 	var sum uint64
-	for len(b) >= 4 {
-		sum += uint64(binary.BigEndian.Uint32(b))
-		b = b[4:]
+	for len(b) >= 8 {
+		word := binary.BigEndian.Uint64(b)
+		sum += word>>32 + word&0xffffffff
+		b = b[8:]
 	}
-	var rest [4]byte
+	var rest [8]byte
 	copy(rest[:], b)
-	sum += uint64(binary.BigEndian.Uint32(rest[:]))
+	word := binary.BigEndian.Uint64(rest[:])
+	sum += word>>32 + word&0xffffffff
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}

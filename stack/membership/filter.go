@@ -7,12 +7,21 @@ import (
 	"umroute/stack/igmp"
 )
 
-// refuse says why a record is not taken, or accepted.
-func (r *Router) refuse(l *link, rec *record) Reason {
-	f := r.config.Family
+// refuse says why a record is not taken, or accepted. The group's state is nil
+// if there is none.
+func (r *Router) refuse(l *link, g *group, rec *record) Reason {
 	if rec.kind < igmp.IsInclude || rec.kind > igmp.Block {
 		return UnknownRecord // RFC 9776 section 4.2
 	}
+	// A group that hosts made has passed, and would be forgotten if it were not
+	// allowed any more.
+	if g != nil && g.learnt {
+		if g.ssm {
+			return refuseSSM(rec)
+		}
+		return accepted
+	}
+	f := r.config.Family
 	if reason := f.refuseGroup(rec.group); reason != accepted {
 		return reason
 	}

@@ -26,29 +26,36 @@ func (m FilterMode) String() string {
 func (m FilterMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // group is the state of one group on one interface (RFC 9776 section 6.2).
+//
+// The order of the fields is that of their use: what each report needs is in
+// the first two cache lines.
 type group struct {
 	address netip.Addr
+	next    *group // which followed in a report; it may be gone
+	alarm   place
+	timer   instant // group timer; runs in EXCLUDE mode only
 	link    *link
+
 	sources []source // ascending
 	hosts   []host   // ascending: explicit tracking
 
-	lastReporter netip.Addr
-	created      instant
-	timer        instant // group timer; runs in EXCLUDE mode only
+	mode         FilterMode
+	static       static
+	groupQueries uint8 // retransmissions left
+	ssm          bool  // of source-specific multicast
+	told         bool  // Members has the group without source
+	learnt       bool  // counted in link.learnt
+	untold       bool  // Members refused something: try again
+	gone         bool  // removed from link.groups
+
 	v1Until      instant // IGMPv1 Host Present timer (section 7.3.2)
 	v2Until      instant // IGMPv2 or MLDv1 Host Present timer
-	crowdedUntil instant // until then a host may be here that is not tracked
+	lastReporter netip.Addr
 
 	groupQueryAt  instant // next retransmission of Q(G)
 	sourceQueryAt instant // next retransmission of Q(G,X)
-
-	alarm        place
-	groupQueries uint8 // retransmissions left
-	mode         FilterMode
-	static       static
-	told         bool // Members has the group without source
-	learnt       bool // counted in link.learnt
-	untold       bool // Members refused something: try again
+	crowdedUntil  instant // until then a host may be here that is not tracked
+	created       instant
 }
 
 // static says who wants a membership without a host.
@@ -64,7 +71,7 @@ func (g *group) place() *place { return &g.alarm }
 // newGroup makes the state of a group that has none, in INCLUDE mode without
 // sources: what RFC 9776 section 6.4 takes a missing record for.
 func (r *Router) newGroup(now instant, l *link, address netip.Addr) *group {
-	g := &group{address: address, link: l, created: now}
+	g := &group{address: address, link: l, created: now, ssm: r.config.Family.isSSM(address)}
 	l.groups[address] = g
 	return g
 }
@@ -150,11 +157,14 @@ func (r *Router) remove(g *group) {
 	}
 	g.groupQueryAt, g.sourceQueryAt = 0, 0
 	r.alarms.remove(g)
-	delete(g.link.groups, g.address)
+	l := g.link
+	delete(l.groups, g.address)
+	// Another group may still point here as the one that follows it.
+	g.gone, g.next, g.sources, g.hosts = true, nil, nil, nil
+	if l.last == g {
+		l.last = nil
+	}
 }
-
-// isAlive reports whether the group is still kept.
-func (g *group) isAlive() bool { return g.link.groups[g.address] == g }
 
 // version returns the group compatibility mode (RFC 9776 section 7.3.2, RFC
 // 9777 section 8.3.2) in IGMP's count: never above what the interface speaks.

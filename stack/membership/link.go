@@ -22,7 +22,8 @@ type link struct {
 	withdrawn []withdrawal
 
 	groups  map[netip.Addr]*group
-	learnt  int // groups with state that hosts made
+	last    *group // that a report named; nil if it is gone
+	learnt  int    // groups with state that hosts made
 	tracked budget
 
 	querier  querier
@@ -48,6 +49,27 @@ func (l *link) admit(now instant) bool {
 	}
 	l.earned += instant(time.Second) / instant(l.config.PacketRate)
 	return true
+}
+
+// group returns the state of a group, nil if there is none. Hosts name their
+// groups in the same order in each report, so the one that followed the last
+// time is tried first.
+func (l *link) group(address netip.Addr) *group {
+	if l.last != nil {
+		if g := l.last.next; g != nil && g.address == address && !g.gone {
+			l.last = g
+			return g
+		}
+	}
+	g := l.groups[address]
+	if g == nil {
+		return nil
+	}
+	if l.last != nil {
+		l.last.next = g
+	}
+	l.last = g
+	return g
 }
 
 // sortedGroups returns the groups in the order of their addresses.

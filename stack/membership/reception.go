@@ -90,14 +90,15 @@ func (rec *record) wants() bool {
 
 // receive takes a record of a host whose packet was checked.
 func (r *Router) receive(now instant, l *link, rec *record) {
-	if reason := r.refuse(l, rec); reason != accepted {
+	g := l.group(rec.group)
+	if g != nil && g.alarm.isDue(now) {
+		if r.wake(now, g); g.gone {
+			g = nil
+		}
+	}
+	if reason := r.refuse(l, g, rec); reason != accepted {
 		l.ignore(reason)
 		return
-	}
-	g := l.groups[rec.group]
-	if g != nil && g.alarm.isDue(now) {
-		r.wake(now, g)
-		g = l.groups[rec.group]
 	}
 	if g == nil && !rec.wants() {
 		return // nothing is wanted, and nothing was
@@ -128,12 +129,48 @@ func (r *Router) apply(now instant, g *group, rec *record) {
 	case noSources:
 		sources = nil
 	}
-	if rec.wants() {
+	if rec.wants() && g.lastReporter != rec.host {
 		g.lastReporter = rec.host
 	}
-	rule := &rules[g.mode][rec.kind]
-	refused := r.name(g, sources, rule.fresh != keep, replaces(rec.kind))
-	l.counters.ignored[TooManySources] += uint64(refused)
+	if !g.confirm(rec.kind, sources, interval) {
+		r.amend(now, g, rec.kind, sources)
+	}
+	// What was set ends no earlier than the alarm, unless the intervals have
+	// become shorter.
+	if g.alarm.at > interval {
+		r.alarms.set(g, interval)
+	}
+}
+
+// confirm refreshes a group by a record that names what the group has: what
+// the answers to general queries do. It has the effect of amend, which it
+// leaves the record to if it returns false.
+func (g *group) confirm(kind igmp.RecordType, sources []netip.Addr, interval instant) bool {
+	if len(sources) != len(g.sources) || g.untold || g.alarm.slot == 0 {
+		return false
+	}
+	switch {
+	case kind == igmp.IsInclude || kind == igmp.Allow:
+		for i := range g.sources {
+			s := &g.sources[i]
+			if s.address != sources[i] || !s.learnt || s.timer == 0 {
+				return false
+			}
+			s.timer = interval
+		}
+		return true
+	case kind == igmp.IsExclude && g.mode == Exclude && len(sources) == 0:
+		g.timer = interval
+		return true
+	}
+	return false
+}
+
+// amend changes a group by a record, tells what changed, and asks.
+func (r *Router) amend(now instant, g *group, kind igmp.RecordType, sources []netip.Addr) {
+	rule := &rules[g.mode][kind]
+	refused := r.name(g, sources, rule.fresh != keep, replaces(kind))
+	g.link.counters.ignored[TooManySources] += uint64(refused)
 	changed, ask := g.change(now, rule)
 	if rule.askGroup {
 		changed = r.leaveGroup(now, g) || changed
@@ -143,20 +180,15 @@ func (r *Router) apply(now instant, g *group, rec *record) {
 	}
 	// A group that is new and has learnt nothing has to go again.
 	if changed || g.untold || !g.learnt {
-		if r.announce(now, g); !g.isAlive() {
+		if r.announce(now, g); g.gone {
 			return
 		}
 	}
-	// Asking lowers timers; all other effects set timers that end no earlier
-	// than the alarm, unless the intervals have become shorter.
+	// Asking lowers timers.
 	if ask || rule.askGroup || g.alarm.slot == 0 {
 		if at := g.deadline(); at != 0 {
 			r.alarms.set(g, at)
 		}
-		return
-	}
-	if g.alarm.at > interval {
-		r.alarms.set(g, interval)
 	}
 }
 

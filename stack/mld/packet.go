@@ -167,15 +167,17 @@ func checksum(addresses, message []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// partialSum adds four octets at a time: one's complement sums may be carried
+// partialSum adds eight octets at a time: one's complement sums may be carried
 // late, and words of 32 bits sum up to the same as those of 16.
 func partialSum(b []byte) uint64 {
 	var sum uint64
-	for len(b) >= 4 {
-		sum += uint64(binary.BigEndian.Uint32(b))
-		b = b[4:]
+	for len(b) >= 8 {
+		word := binary.BigEndian.Uint64(b)
+		sum += word>>32 + word&0xffffffff
+		b = b[8:]
 	}
-	var rest [4]byte
+	var rest [8]byte
 	copy(rest[:], b)
-	return sum + uint64(binary.BigEndian.Uint32(rest[:]))
+	word := binary.BigEndian.Uint64(rest[:])
+	return sum + word>>32 + word&0xffffffff
 }
