@@ -3,6 +3,7 @@ package mgm
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func (c *labClient) veto(i Iface) {
 }
 
 func TestCreation(t *testing.T) {
-	run(t, "T60", func(l *lab) { // T64: the flags of the alerts
+	run(t, "T60", func(l *lab) {
 		l.receivers()
 		l.packet("S,G", if1)
 		l.want("A.RPF(S,G) if1", "B.CREATION(S,G) if1 {if2 igmp}", "C.CREATION(S,G) if1 {if3}",
@@ -53,6 +54,20 @@ func TestCreation(t *testing.T) {
 		l.packet("S,G", if1)
 		l.wantMFE("S,G", "if1>")
 	})
+	run(t, "T64", func(l *lab) {
+		l.receivers()
+		var got []OIF
+		see := func(a *CreationAlert) { got = append(got, a.OIFs...) }
+		l.B.creation, l.C.creation = see, see
+		l.packet("S,G", if1)
+		l.sync()
+		want := []OIF{
+			{Iface: if2, Membership: true, Enabled: true}, {Iface: if3, Enabled: true},
+		}
+		if !slices.Equal(got, want) {
+			l.t.Errorf("interfaces = %v, want %v", got, want)
+		}
+	})
 	run(t, "T65", func(l *lab) {
 		l.ok(l.B.TakeInterface(if5))
 		l.B.add("*,G", if2)
@@ -61,6 +76,9 @@ func TestCreation(t *testing.T) {
 		l.packet("S,G", if1)
 		l.want("A.RPF(S,G) if1", "B.CREATION(S,G) if1 {if2 igmp, if5}", "A.J(S,G) f")
 	})
+}
+
+func TestOutgoingChoice(t *testing.T) {
 	run(t, "T66", func(l *lab) {
 		l.A.add("*,G", if1)
 		l.sync()
@@ -103,6 +121,9 @@ func TestCreation(t *testing.T) {
 		l.want("A.J(S,G) f")
 		l.wantMFE("S,G", "if1>if3")
 	})
+}
+
+func TestLocalGroups(t *testing.T) {
 	run(t, "T84", func(l *lab) {
 		l.B.add("*,*", if2)
 		l.sync()
@@ -161,6 +182,9 @@ func TestNegativeAndTimeout(t *testing.T) {
 			l.t.Errorf("timeout = %v", e.Timeout)
 		}
 	})
+}
+
+func TestLifetime(t *testing.T) {
 	run(t, "T72", func(l *lab) {
 		l.receivers()
 		l.packet("S,G", if1)
@@ -201,12 +225,17 @@ func TestTransitions(t *testing.T) {
 		}
 		l.want()
 	})
-	run(t, "T74", func(l *lab) { // and T75
+	run(t, "T74", func(l *lab) {
 		l.packet("S,G", if1)
 		l.sync()
 		l.B.add("*,G", if2)
 		l.want("A.J(*,G) t", "C.J(*,G) t", "A.J(S,G) f")
 		l.wantMFE("S,G", "if1>if2")
+	})
+	run(t, "T75", func(l *lab) {
+		l.packet("S,G", if1)
+		l.B.add("*,G", if2)
+		l.sync()
 		l.B.del("*,G", if2)
 		l.want("A.P(*,G) if2 t", "C.P(*,G) if2 t", "A.P(S,G) if1 f")
 		l.wantMFE("S,G", "if1>")
@@ -218,6 +247,9 @@ func TestTransitions(t *testing.T) {
 		l.C.add("*,G", if3)
 		l.want("B.J(*,G) t")
 	})
+}
+
+func TestExpiry(t *testing.T) {
 	run(t, "T77", func(l *lab) {
 		l.receivers()
 		l.packet("S,G", if1)

@@ -37,6 +37,9 @@ func TestWildcardAlerts(t *testing.T) {
 		l.B.add("*,G", if2)
 		l.want()
 	})
+}
+
+func TestWildcardPrunes(t *testing.T) {
 	run(t, "T28", func(l *lab) {
 		l.B.add("*,G", if2)
 		l.C.add("*,G", if3)
@@ -66,6 +69,9 @@ func TestWildcardAlerts(t *testing.T) {
 		l.B.del("*,G", if2)
 		l.want()
 	})
+}
+
+func TestAllAlerts(t *testing.T) {
 	run(t, "T38", func(l *lab) {
 		l.B.add("*,*", if2)
 		l.want("A.J(*,*) t", "C.J(*,*) t")
@@ -162,6 +168,9 @@ func TestMembershipErrors(t *testing.T) {
 		l.wantErr(l.I.AddMembership(l.entry("S,G"), if2, both), ErrInvalidParameter)
 		l.want()
 	})
+}
+
+func TestMembershipOwners(t *testing.T) {
 	run(t, "T41", func(l *lab) {
 		l.B.add("*,G", if2)
 		l.sync()
@@ -204,6 +213,9 @@ func TestOutgoingLists(t *testing.T) {
 		}
 		l.want()
 	})
+}
+
+func TestForwardStateVeto(t *testing.T) {
 	run(t, "T45", func(l *lab) {
 		l.B.add("*,G", if2)
 		l.C.add("*,G", if3)

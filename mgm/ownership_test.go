@@ -100,6 +100,9 @@ func TestOwnership(t *testing.T) {
 		l.ok(l.C.TakeInterface(if4))
 		l.want("I.DISABLE if4", "I.ENABLE if4")
 	})
+}
+
+func TestBracket(t *testing.T) {
 	run(t, "T12", func(l *lab) {
 		l.onCallback(func(line string) {
 			if line == "I.DISABLE if4" {

@@ -34,6 +34,9 @@ func TestRouteChange(t *testing.T) {
 		l.want("A.RPF(U,G) if1", "A.J(U,G) f")
 		l.wantMFE("U,G", "if1>if2")
 	})
+}
+
+func TestRouteLost(t *testing.T) {
 	run(t, "lost", func(l *lab) { // 5.9
 		l.ok(l.C.TakeInterface(if5))
 		l.receivers()
@@ -58,6 +61,9 @@ func TestRouteChange(t *testing.T) {
 		l.route("S", if3)
 		l.wantMFE("S,G", "if3>if1,if2")
 	})
+}
+
+func TestRouteOfSource(t *testing.T) {
 	run(t, "10.9", func(l *lab) {
 		l.B.add("S,G", if2)
 		l.want("A.J(S,G) t")
@@ -78,6 +84,9 @@ func TestRouteChange(t *testing.T) {
 		l.ok(l.A.ReleaseInterface(if9))
 		l.want("A.P(S,G) if9 t")
 	})
+}
+
+func TestRouteUnchanged(t *testing.T) {
 	run(t, "10.14", func(l *lab) {
 		l.receivers()
 		l.packet("S,G", if1)
@@ -140,6 +149,9 @@ func TestCreationRaces(t *testing.T) {
 		l.packet("S,G", if1)
 		l.wantMFE("S,G", "if1>if2,if3")
 	})
+}
+
+func TestCreationRestarts(t *testing.T) {
 	run(t, "holder changes during RPF", func(l *lab) {
 		l.B.add("*,G", if2)
 		l.sync()

@@ -120,6 +120,9 @@ func TestSequenceIGMP(t *testing.T) {
 		l.I.del("*,G", if4)
 		l.want()
 	})
+}
+
+func TestSequenceBracket(t *testing.T) {
 	run(t, "5.7", func(l *lab) {
 		l.I.add("*,G", if4)
 		l.sync()
@@ -137,6 +140,9 @@ func TestSequenceIGMP(t *testing.T) {
 		l.I.add("*,G", if4)
 		l.want("A.J(*,G) t", "B.J(*,G) t", "C.J(*,G) t")
 	})
+}
+
+func TestSequenceTwoBrackets(t *testing.T) {
 	run(t, "10.13", func(l *lab) {
 		l.onCallback(func(line string) {
 			switch line {

@@ -88,8 +88,14 @@ func churn(l *lab, c *labClient, r *rand.Rand) {
 	}
 }
 
+// The cases about load. T92 is a variant of all the others.
+func TestLoad(t *testing.T) {
+	t.Run("T93", testMutexInCallbacks)
+	t.Run("T94", testDeregisterDuringLoad)
+}
+
 // T93: a client holds a mutex while it calls, and takes it in each of its callbacks.
-func TestMutexInCallbacks(t *testing.T) {
+func testMutexInCallbacks(t *testing.T) {
 	l := newLab(t, Config{})
 	var mu sync.Mutex
 	l.onCallback(func(line string) {
@@ -132,7 +138,7 @@ func TestStress(t *testing.T) {
 }
 
 // T94: no callback of a client starts after its Deregister has returned.
-func TestDeregisterDuringLoad(t *testing.T) {
+func testDeregisterDuringLoad(t *testing.T) {
 	l := newLab(t, Config{})
 	l.ok(l.B.TakeInterface(ifc(77)))
 	var wg sync.WaitGroup
