@@ -55,6 +55,7 @@ const dueEvery = 64
 // work does what there is to do, and returns how long there will be nothing, 0 for ever. It
 // reports false when the manager has been closed.
 func (m *Manager) work() (time.Duration, bool) {
+	told := false // in the last turn
 	for turn := 0; ; turn++ {
 		if turn%dueEvery == 0 {
 			runtime.Gosched() // as in MFEsAfter
@@ -65,8 +66,10 @@ func (m *Manager) work() (time.Duration, bool) {
 			return 0, false
 		}
 		m.idle = false
-		// The forwarder comes first: data need not wait for slow clients.
-		if len(m.dirty) > 0 {
+		// The forwarder comes first: data need not wait for slow clients. If there is very
+		// much to tell it the clients get every other turn.
+		told = len(m.dirty) > 0 && (!told || m.queue.length == 0)
+		if told {
 			page := m.takeDirty()
 			m.mu.Unlock()
 			m.tell(page)
