@@ -133,7 +133,7 @@ func repair(b []byte) {
 func TestMangled(t *testing.T) {
 	w := newWild(t)
 	random := rand.New(rand.NewPCG(3, 4))
-	rounds := 60
+	rounds := 30
 	if testing.Short() {
 		rounds = 5
 	}

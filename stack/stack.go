@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gaissmai/bart"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -50,9 +51,10 @@ type Stack struct {
 
 	unknown atomic.Uint64 // frames punted for an interface that is not there
 
-	// mu is read-locked while a packet is inside gVisor and locked by every
-	// change, so that no change meets a packet half way: several of gVisor's
-	// forwarding errors, a vanished route for one, end in a panic.
+	// mu is read-locked while a packet is inside gVisor, and locked by every
+	// change and by gVisor's timers, so that neither meets a packet half way:
+	// several of gVisor's forwarding errors, a vanished route for one, end in a
+	// panic, and its neighbor cache reads a MAC address that is being written.
 	mu         sync.RWMutex
 	interfaces map[uint32]*iface
 	static     []Route
@@ -69,7 +71,6 @@ func New(config Config) (*Stack, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Stack{
-		net:        newNetstack(),
 		log:        log,
 		name:       config.Name,
 		forward:    config.Forward,
@@ -77,6 +78,7 @@ func New(config Config) (*Stack, error) {
 		installed:  make(map[Route]struct{}),
 		table:      new(bart.Table[nextHop]),
 	}
+	s.net = newNetstack(clock{tcpip.NewStdClock(), &s.mu})
 	if err := s.registerTaps(config); err != nil {
 		s.net.Destroy()
 		return nil, err
@@ -90,8 +92,9 @@ func New(config Config) (*Stack, error) {
 	return s, nil
 }
 
-func newNetstack() *netstack.Stack {
+func newNetstack(c clock) *netstack.Stack {
 	return netstack.New(netstack.Options{
+		Clock: c,
 		NetworkProtocols: []netstack.NetworkProtocolFactory{
 			ipv4.NewProtocol, // the host side of IGMP is off unless asked for
 			ipv6.NewProtocolWithOptions(ipv6.Options{
@@ -110,6 +113,23 @@ func newNetstack() *netstack.Stack {
 		// all interfaces; its own check knows the arrival interface alone, and
 		// would loop replies to a neighbor that shares a link-local address.
 		HandleLocal: false,
+	})
+}
+
+// clock has gVisor's timers hold a lock while they run. They are few and short: a
+// question for a neighbor, an answer to those that waited for one, the end of a
+// fragment's time.
+type clock struct {
+	tcpip.Clock
+	mu *sync.RWMutex
+}
+
+// AfterFunc implements tcpip.Clock.
+func (c clock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
+	return c.Clock.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		f()
 	})
 }
 

@@ -302,6 +302,22 @@ func (r router) flood() (stop func()) {
 	}
 }
 
+// TestTimersExclude holds that gVisor's timers and packets exclude each other.
+func TestTimersExclude(t *testing.T) {
+	r := newRouter(t, Config{})
+	shared := make(chan bool)
+	r.net.Clock().AfterFunc(0, func() {
+		free := r.mu.TryRLock()
+		if free {
+			r.mu.RUnlock()
+		}
+		shared <- free
+	})
+	if <-shared {
+		t.Error("a timer ran without the lock")
+	}
+}
+
 // TestRemoveWaiting removes a link that packets wait for: nothing more is written.
 func TestRemoveWaiting(t *testing.T) {
 	for name, remove := range map[string]func(router){
