@@ -53,7 +53,8 @@ type Config struct {
 	Kind Kind `json:"kind"`
 	// Netns is the device's network namespace, in any form that
 	// [umroute/tun/netns.Resolve] takes. With pid:N the link lives as long as
-	// that process.
+	// that process, with a name or another path as long as that leads to the
+	// namespace.
 	Netns string `json:"netns,omitempty"`
 	// IO is "", "auto", IOVectored or IOPlain.
 	IO string `json:"io,omitempty"`

@@ -62,11 +62,13 @@ type device struct {
 	file    *os.File // the one in water
 	netlink *os.File // link changes of the device's namespace; nil without
 	process *os.File // pidfd of the process that holds the namespace; nil without
+
+	netns *nameWatch // the name that the namespace was opened by; nil without
 }
 
 // close gives up what was opened.
 func (d *device) close() {
-	for _, f := range []*os.File{d.file, d.netlink, d.process} {
+	for _, f := range []*os.File{d.file, d.netlink, d.process, d.netns.file()} {
 		if f != nil {
 			f.Close()
 		}

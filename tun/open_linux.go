@@ -51,7 +51,7 @@ func openIn(config Config) (device, error) {
 	if err != nil {
 		return device{}, err
 	}
-	d, err := openAt(config)
+	d, err := openNamed(config)
 	if err == nil && process != nil && hasExited(process) {
 		d.close()
 		err = errProcessExited
@@ -66,12 +66,30 @@ func openIn(config Config) (device, error) {
 	return d, nil
 }
 
-// openAt enters the namespace itself or sends the helper.
-func openAt(config Config) (d device, err error) {
+// openNamed follows the namespace's name from before it is opened.
+func openNamed(config Config) (device, error) {
 	path, err := netns.Resolve(config.Netns)
 	if err != nil {
 		return device{}, err
 	}
+	name, err := watchName(path)
+	if err != nil {
+		config.Logger.Warn("the end of a network namespace would not be noticed",
+			"netns", config.Netns, "err", err)
+	}
+	d, err := openAt(config, path)
+	if err != nil {
+		if name != nil {
+			name.changes.Close()
+		}
+		return device{}, err
+	}
+	d.netns = name
+	return d, nil
+}
+
+// openAt enters the namespace itself or sends the helper.
+func openAt(config Config, path string) (d device, err error) {
 	entered := false
 	err = netns.Do(path, func() (err error) {
 		entered = true

@@ -53,3 +53,21 @@ func TestRestoreAfterLoss(t *testing.T) {
 		}
 	}
 }
+
+// TestChangeAfterTheEnd tells of a device in a namespace that nobody is in.
+func TestChangeAfterTheEnd(t *testing.T) {
+	host := netnstest.NewHost(t)
+	link, err := Open(Config{Netns: host.Netns()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	link.watch.removed(errProcessExited)
+	link.watch.changed(true, 1400)
+	if event := <-link.Events(); event.Type != EventRemoved {
+		t.Errorf("event %v, want %v", event.Type, EventRemoved)
+	}
+	if link.Up() || link.MTU() != 1500 || len(link.Events()) > 0 {
+		t.Errorf("up %v, mtu %d, %d events", link.Up(), link.MTU(), len(link.Events()))
+	}
+}

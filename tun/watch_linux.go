@@ -16,26 +16,31 @@ import (
 // eventBacklog is how many events wait to be taken.
 const eventBacklog = 16
 
-// watch follows what happens to a link's device and to the process that its
-// namespace belongs to.
+// watch follows what happens to a link's device, to the process that its
+// namespace belongs to and to the namespace's name.
 type watch struct {
 	link    *Link
 	index   int32
 	netlink *os.File
 	process *os.File
+	name    *nameWatch
 	logger  *slog.Logger
 	running sync.WaitGroup
 
 	config     Config
 	configured bool // the device is as config says, not as others want it
 	missed     bool // changes were lost
+
+	// mu keeps a change that is told late from being taken in after the end,
+	// which comes from another goroutine.
+	mu sync.Mutex
 }
 
 // startWatch takes over the subscriptions in d.
 func startWatch(l *Link, d device, config Config) *watch {
 	w := &watch{
 		link: l, index: int32(d.index), netlink: d.netlink, process: d.process,
-		logger: config.Logger, config: config, configured: d.configured,
+		name: d.netns, logger: config.Logger, config: config, configured: d.configured,
 	}
 	if w.netlink != nil {
 		w.running.Go(w.followDevice)
@@ -43,12 +48,15 @@ func startWatch(l *Link, d device, config Config) *watch {
 	if w.process != nil {
 		w.running.Go(w.followProcess)
 	}
+	if w.name != nil {
+		w.running.Go(w.followName)
+	}
 	return w
 }
 
 // halt ends the watch and keeps the subscription.
 func (w *watch) halt() {
-	for _, f := range []*os.File{w.netlink, w.process} {
+	for _, f := range []*os.File{w.netlink, w.process, w.name.file()} {
 		if f != nil {
 			// It fails only on a closed file, which is halted already.
 			_ = f.SetReadDeadline(time.Unix(1, 0))
@@ -60,7 +68,7 @@ func (w *watch) halt() {
 // stop ends the watch. It may be called twice.
 func (w *watch) stop() {
 	w.halt()
-	for _, f := range []*os.File{w.netlink, w.process} {
+	for _, f := range []*os.File{w.netlink, w.process, w.name.file()} {
 		if f != nil {
 			f.Close()
 		}
@@ -204,7 +212,12 @@ func mtuOf(attributes []byte) int {
 // changed compares with what was known, since messages come for reasons of all
 // kinds.
 func (w *watch) changed(up bool, mtu int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	l := w.link
+	if l.gone.Load() != nil {
+		return
+	}
 	if mtu != 0 && l.mtu.Swap(int64(mtu)) != int64(mtu) {
 		w.emit(EventMTU)
 	}
@@ -225,6 +238,8 @@ func (w *watch) changed(up bool, mtu int) {
 
 // removed ends the link's reads and writes.
 func (w *watch) removed(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	l := w.link
 	l.up.Store(false)
 	if l.fail(fmt.Errorf("%s %s: %w", l.kind, l.name, cause)) {
