@@ -45,9 +45,10 @@ type notice struct {
 // Send hands a link over to the process at the other end of a unix stream
 // socket, which takes it with [Receive]. The receiver needs no right in the
 // device's namespace, and goes on seeing the device's changes and the end of
-// the process that the namespace belongs to, but not that of its name. The link is closed here, whether
-// or not it arrives; a device that the link's Close would remove is from then
-// on the receiver's to remove. The connection's deadlines apply.
+// the process that the namespace belongs to, but not that of the namespace's
+// name. The link is closed here, whether or not it arrives; a device that the
+// link's Close would remove is from then on the receiver's to remove. The
+// connection's deadlines apply.
 func Send(conn *net.UnixConn, l *Link) error {
 	defer l.Close()
 	l.watch.halt()
