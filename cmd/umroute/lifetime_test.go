@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -66,6 +67,9 @@ func (s *station) hasDevice() (has bool) {
 	return has
 }
 
+// stopTime is the command's contract. It takes milliseconds.
+const stopTime = 2 * time.Second
+
 // TestStop ends a router by each signal that means so, with a listener, a
 // stream and a command that watches.
 //
@@ -90,8 +94,7 @@ func TestStop(t *testing.T) {
 		begin := time.Now()
 		p.signal(signal)
 		p.wait()
-		// The command's contract: two seconds. It takes milliseconds.
-		if took := time.Since(begin); took > 2*time.Second {
+		if took := time.Since(begin); took > stopTime {
 			t.Errorf("%v took %v", signal, took)
 		}
 		if code := p.cmd.ProcessState.ExitCode(); code != statusDone {
@@ -161,4 +164,37 @@ func TestSameSocket(t *testing.T) {
 		t.Error("the second router has disturbed the first")
 	}
 	p.stop()
+}
+
+// TestNothingLeft starts routers that cannot run. They make no device, or take
+// back those that they have made.
+func TestNothingLeft(t *testing.T) {
+	t.Parallel()
+	blue := newStations(t, "blue")[0]
+	tests := []struct {
+		name   string
+		more   string
+		status int
+		want   string
+	}{
+		{"wrong key", "  red: {colour: red}\n", statusUsage, "router.yaml:3:"},
+		{"wrong value", "  red: {mtu: many}\n", statusUsage, "router.yaml:3:"},
+		{"no such namespace", "  red: {netns: nosuch}\n", statusFailed, "interface red"},
+		{"no such process", "  red: {netns: \"pid:4194000\"}\n", statusFailed, "interface red"},
+		{"no such descriptor", "  red: {fd: 99}\n", statusFailed, "interface red"},
+	}
+	for _, test := range tests {
+		socket := filepath.Join(t.TempDir(), "router.sock")
+		_, stderr, status := run(t, "run", "--socket", socket, "-c",
+			writeConfig(t, configure(blue)+test.more))
+		if status != test.status || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: status %d, %s", test.name, status, stderr)
+		}
+		if blue.hasDevice() {
+			t.Errorf("%s: a device is left", test.name)
+		}
+		if _, err := os.Lstat(socket); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: a socket is left: %v", test.name, err)
+		}
+	}
 }
