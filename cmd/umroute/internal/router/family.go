@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"umroute/mgm"
@@ -38,6 +39,7 @@ type familyParts struct {
 	sender    membership.Sender
 	loop      *loop
 	log       *slog.Logger
+	boundary  func(mgm.Iface, netip.Addr) bool
 }
 
 func newFamily(kind membership.Family, parts familyParts) (*family, error) {
@@ -51,6 +53,7 @@ func newFamily(kind membership.Family, parts familyParts) (*family, error) {
 		RIB:       parts.rib,
 		Forwarder: parts.forwarder.Plane(f.v6),
 		Logger:    log,
+		Boundary:  parts.boundary,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the multicast group manager of %s: %w", f.name, err)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/control"
+	"umroute/mgm"
 	"umroute/routing"
 	"umroute/stack"
 	"umroute/stack/membership"
@@ -75,7 +78,10 @@ func New(settings *config.Config, options Options) (*Router, error) {
 func (r *Router) assemble() (err error) {
 	r.rib = routing.NewRIB(r.routeChanged)
 	r.forwarder = routing.New(routing.Config{
-		Punt:   func(index uint32, frame []byte) { r.stack.Deliver(index, frame) },
+		Punt: func(index uint32, frame []byte) { r.stack.Deliver(index, frame) },
+		TooBig: func(index uint32, packet []byte, mtu int) {
+			r.stack.PacketTooBig(index, packet, mtu)
+		},
 		Logger: r.log,
 	})
 	r.stack, err = stack.New(stack.Config{
@@ -93,7 +99,7 @@ func (r *Router) assemble() (err error) {
 		return fmt.Errorf("start the network stack: %w", err)
 	}
 	parts := familyParts{forwarder: r.forwarder, rib: r.rib, sender: r.stack,
-		loop: r.loop, log: r.log}
+		loop: r.loop, log: r.log, boundary: r.atBoundary}
 	if r.igmp, err = newFamily(membership.IGMP, parts); err != nil {
 		return err
 	}
@@ -166,6 +172,14 @@ func (r *Router) closeDevices() {
 		})
 	}
 	closing.Wait()
+}
+
+// atBoundary says whether a group does not cross an interface. The managers ask
+// while they are locked.
+func (r *Router) atBoundary(i mgm.Iface, group netip.Addr) bool {
+	found := r.byIndex(i.Index)
+	return found != nil && slices.ContainsFunc(found.config.Boundary,
+		func(groups netip.Prefix) bool { return groups.Contains(group) })
 }
 
 // list is the interfaces, in the order of the configuration.

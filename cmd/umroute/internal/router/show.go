@@ -91,7 +91,6 @@ func (r *Router) routeDocument(f *family, entry mgm.MFEStats) control.Route {
 		Packets: entry.Stats.InPackets, Bytes: entry.Stats.InOctets,
 		WrongIf:       entry.Stats.DifferentIf,
 		QueueOverflow: entry.Stats.QueueOverflow,
-		Negative:      len(entry.MFE.OIFs) == 0,
 		Uptime:        seconds(entry.MFE.Up), Expires: seconds(entry.MFE.Expiry),
 	}
 	if entry.MFE.Upstream.IsValid() {
@@ -102,6 +101,9 @@ func (r *Router) routeDocument(f *family, entry mgm.MFEStats) control.Route {
 		counts[oif.Iface] = oif
 	}
 	for _, oif := range entry.MFE.OIFs {
+		if r.domain(oif) != r.domain(entry.MFE.In) {
+			continue // the forwarder leaves it out
+		}
 		count := counts[oif]
 		document.OIFs = append(document.OIFs, control.OIF{
 			Interface: r.name(oif), Threshold: r.threshold(oif), Packets: count.OutPackets,
@@ -109,6 +111,7 @@ func (r *Router) routeDocument(f *family, entry mgm.MFEStats) control.Route {
 			Discards: count.OutDiscards,
 		})
 	}
+	document.Negative = len(document.OIFs) == 0
 	return document
 }
 
@@ -160,6 +163,13 @@ func (r *Router) Stats() control.Stats {
 func (r *Router) name(i mgm.Iface) string {
 	if found := r.byIndex(i.Index); found != nil {
 		return found.config.Name
+	}
+	return ""
+}
+
+func (r *Router) domain(i mgm.Iface) string {
+	if found := r.byIndex(i.Index); found != nil {
+		return found.config.Domain
 	}
 	return ""
 }
