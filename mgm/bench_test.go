@@ -273,9 +273,8 @@ func BenchmarkMiss(b *testing.B) {
 	_ = x.clients[1].AddMembership(Entry{}, if2, JoinState)
 	_ = x.clients[2].AddMembership(Entry{}, if3, JoinState)
 	x.sync(b)
-	header := make([]byte, 64)
+	header, n := make([]byte, 64), 0
 	b.Run("clients=3", func(b *testing.B) {
-		n := 0
 		b.ReportAllocs()
 		for b.Loop() {
 			n++
