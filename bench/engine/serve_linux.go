@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+
+	"umroute/bench/plan"
+	"umroute/bench/topology"
+	"umroute/mgm"
+	"umroute/tun"
+)
+
+// port says where a router's device is and what addresses its ends have.
+type port struct {
+	Descriptor int            `json:"descriptor"` // of the namespace
+	Addresses  []netip.Prefix `json:"addresses"`  // the router's
+	Peer       []netip.Prefix `json:"peer"`
+}
+
+// forwarder is what a router process runs. Index i+1 stands for port i.
+type forwarder interface {
+	add(index uint32, device tun.Device) error
+	route(f mgm.Flow, oifs int) error
+	dropped() map[string]uint64
+}
+
+// RunRouter is a router under test until its parent closes the connection. It
+// returns the exit status.
+func RunRouter() int {
+	if err := serve(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func serve() error {
+	file := os.NewFile(routerConn, "benchmark")
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return fmt.Errorf("reach the benchmark: %w", err)
+	}
+	file.Close()
+	defer conn.Close()
+	requests, answers := json.NewDecoder(conn), json.NewEncoder(conn)
+	var engine forwarder
+	for {
+		var asked request
+		if err := requests.Decode(&asked); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read a request: %w", err)
+		}
+		var reply answer
+		if asked.Start != nil {
+			engine, err = open(*asked.Start)
+		} else {
+			reply, err = obey(engine, asked)
+		}
+		if err != nil {
+			reply.Error = err.Error()
+		}
+		if err := answers.Encode(reply); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+	}
+}
+
+func obey(engine forwarder, asked request) (answer, error) {
+	if engine == nil {
+		return answer{}, errors.New("the router was not started")
+	}
+	for _, f := range asked.Flows {
+		if err := engine.route(f, asked.Oifs); err != nil {
+			return answer{}, flowError(f, err)
+		}
+	}
+	return answer{Dropped: engine.dropped()}, nil
+}
+
+// open starts an engine and opens its devices.
+func open(s start) (forwarder, error) {
+	engine, err := newForwarder(s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range s.Ports {
+		link, err := tun.Open(tun.Config{
+			Name: topology.Device, IO: s.Engine.IO, TxQueueLen: topology.QueueLen,
+			Netns:     fmt.Sprintf("/proc/self/fd/%d", p.Descriptor),
+			Addresses: p.Addresses, PeerAddresses: p.Peer, PeerRoutes: true,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := engine.add(uint32(i+1), link); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.Ports) == 0 {
+		return engine, nil
+	}
+	for _, source := range s.Ports[0].Peer {
+		for _, f := range unusedFlows(source.Addr()) {
+			if err := engine.route(f, len(s.Ports)-1); err != nil {
+				return nil, flowError(f, err)
+			}
+		}
+	}
+	return engine, nil
+}
+
+func newForwarder(e plan.Engine) (forwarder, error) {
+	switch e.Name {
+	case plan.Umroute:
+		return newUmroute(), nil
+	case plan.Naive:
+		return newNaive(), nil
+	}
+	return nil, fmt.Errorf("engine %s is no process", e)
+}

@@ -1,0 +1,204 @@
+package flood
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umroute/bench/topology"
+)
+
+// Counters is what has been sent, and received by all sinks together, so far.
+type Counters struct{ Sent, Delivered uint64 }
+
+// Report is the account of a whole run.
+type Report struct {
+	Sent       uint64  `json:"sent"`
+	Delivered  uint64  `json:"delivered"` // by all sinks together
+	Lost       uint64  `json:"lost"`      // likewise; of Sent times the sinks
+	Reordered  uint64  `json:"reordered"`
+	Duplicates uint64  `json:"duplicates"`
+	Late       uint64  `json:"late"` // too old to tell which of the two
+	Corrupt    uint64  `json:"corrupt"`
+	Foreign    uint64  `json:"foreign"`   // no test traffic
+	WrongTTL   uint64  `json:"wrong_ttl"` // of the first of each sink
+	WrongFrom  uint64  `json:"wrong_from"`
+	Stalls     uint64  `json:"stalls"` // times that loss held a closed loop up
+	Retried    uint64  `json:"retried"`
+	Window     int     `json:"window"`
+	Latency    Latency `json:"latency"`
+}
+
+// Flood is one run of traffic. Its methods are for one goroutine.
+type Flood struct {
+	config Config
+	source *source
+	sinks  []*sink
+	judge  *judge
+
+	sent      atomic.Uint64
+	_         [56]byte // each of the threads has a cache line of its own
+	delivered atomic.Uint64
+	acked     atomic.Uint64 // reached by the slowest sink
+	_         [48]byte
+	wanted    atomic.Uint64 // what the source waits for acked to be; 0: it does not
+
+	room      int // eventfd that ends the source's wait
+	quit      int // eventfd that ends the sinks' wait
+	stopping  atomic.Bool
+	threads   [2]chan error
+	stalls    uint64
+	closeOnce sync.Once
+}
+
+// New opens the sockets: a source in the namespace of t's sender and a sink in
+// each of the first n receivers. Close it.
+func New(c Config, t *topology.Topology, n int) (*Flood, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	if c.Window == 0 {
+		c.Window = DefaultWindow
+	}
+	run := rand.Uint64() / maxFlows
+	f := &Flood{config: c, room: -1, quit: -1}
+	f.judge = &judge{config: c, run: run,
+		numbering: numbering{uint64(len(c.Groups)), uint64(c.run())}}
+	if c.Rate > 0 {
+		f.judge.latency = newLatencies()
+	}
+	if err := f.open(t, n, run); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *Flood) open(t *topology.Topology, n int, run uint64) error {
+	for _, h := range t.Receivers()[:n] {
+		fd, err := inside(h, f.config, sinkSocket)
+		if err != nil {
+			return err
+		}
+		f.sinks = append(f.sinks, newSink(fd, len(f.config.Groups)))
+		size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		if err != nil {
+			return fmt.Errorf("read the size of a receive buffer: %w", err)
+		}
+		f.config.Window = windowFor(f.config.Window, size, f.config.Size)
+	}
+	fd, err := inside(t.Sender(), f.config, sourceSocket)
+	if err != nil {
+		return err
+	}
+	f.source = newSource(f.config, fd, run)
+	for _, event := range []*int{&f.room, &f.quit} {
+		if *event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+			return fmt.Errorf("make an eventfd: %w", err)
+		}
+	}
+	return nil
+}
+
+// inside opens a socket on the device of a host.
+func inside(h topology.Host, c Config,
+	open func(Config, *net.Interface) (int, error)) (fd int, err error) {
+	err = h.Namespace.Do(func() error {
+		device, err := net.InterfaceByName(topology.Device)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", topology.Device, err)
+		}
+		fd, err = open(c, device)
+		return err
+	})
+	return fd, err
+}
+
+// Start lets traffic flow.
+func (f *Flood) Start() {
+	for i, run := range []func() error{f.send, f.receive} {
+		ended := make(chan error, 1)
+		f.threads[i] = ended
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			ended <- run()
+		}()
+	}
+}
+
+// Counters returns the counts at this moment.
+func (f *Flood) Counters() Counters {
+	return Counters{Sent: f.sent.Load(), Delivered: f.delivered.Load()}
+}
+
+// Stop ends the traffic, waits for what is under way, and reports.
+func (f *Flood) Stop() (Report, error) {
+	f.stopping.Store(true)
+	err := <-f.threads[0]
+	signal(f.quit)
+	err = errors.Join(err, <-f.threads[1])
+	return f.report(), err
+}
+
+func (f *Flood) report() Report {
+	r := Report{Sent: f.source.next, Stalls: f.stalls, Window: f.config.Window,
+		Latency: f.judge.latency.summary()}
+	for _, n := range f.source.failed {
+		r.Retried += n
+	}
+	for _, s := range f.sinks {
+		r.Delivered += s.received
+		r.Lost += s.lost(r.Sent)
+		r.Corrupt += s.corrupt
+		r.Foreign += s.foreign
+		r.WrongTTL += s.wrongTTL
+		r.WrongFrom += s.wrongFrom
+		for i := range s.flows {
+			r.Reordered += s.flows[i].Reordered
+			r.Duplicates += s.flows[i].Duplicates
+			r.Late += s.flows[i].Late
+		}
+	}
+	return r
+}
+
+// Close closes the sockets, after Stop where there was a Start.
+func (f *Flood) Close() {
+	f.closeOnce.Do(func() {
+		for _, s := range f.sinks {
+			unix.Close(s.fd)
+		}
+		if f.source != nil {
+			unix.Close(f.source.fd)
+		}
+		for _, event := range []int{f.room, f.quit} {
+			if event >= 0 {
+				unix.Close(event)
+			}
+		}
+	})
+}
+
+// signal wakes who polls an eventfd.
+func signal(event int) {
+	one := [8]byte{0: 1} // or a larger number: any wakes
+	_, _ = unix.Write(event, one[:])
+}
+
+// await polls descriptors until one is ready or the time is over.
+func await(fds []unix.PollFd, timeout time.Duration) (ready bool, err error) {
+	n, err := unix.Poll(fds, int(timeout.Milliseconds()))
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return false, os.NewSyscallError("poll", err)
+	}
+	return n > 0, nil
+}

@@ -1,0 +1,31 @@
+package flood
+
+import "time"
+
+// pace says how many datagrams are due at a rate. It has no clock.
+type pace struct {
+	rate  float64 // per second
+	start time.Time
+	given uint64
+}
+
+// due returns how many to send at a time, at most a turn. Who is late by more
+// catches up: what was due is sent.
+func (p *pace) due(now time.Time) int {
+	if p.start.IsZero() {
+		p.start = now
+	}
+	total := uint64(now.Sub(p.start).Seconds()*p.rate) + 1 // the first at the start
+	if total <= p.given {
+		return 0
+	}
+	return int(min(total-p.given, turn))
+}
+
+// took counts n datagrams as sent.
+func (p *pace) took(n int) { p.given += uint64(n) }
+
+// next returns when the next one is due.
+func (p *pace) next() time.Time {
+	return p.start.Add(time.Duration(float64(p.given)/p.rate*float64(time.Second)) + 1)
+}

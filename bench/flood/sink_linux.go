@@ -1,0 +1,201 @@
+package flood
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"umroute/bench/load"
+)
+
+// inspected is how many datagrams of each sink have their TTL and source
+// checked too, which costs the kernel some time.
+const inspected = 5000
+
+// sink is one receiver's account.
+type sink struct {
+	fd         int
+	flows      []load.Sequence
+	reached    uint64 // one more than the highest number that came
+	received   uint64 // intact, duplicates included
+	stale      uint64 // of an earlier run
+	corrupt    uint64
+	foreign    uint64
+	wrongTTL   uint64
+	wrongFrom  uint64
+	inspecting bool
+}
+
+// lost is how many of sent datagrams have not come.
+func (s *sink) lost(sent uint64) uint64 {
+	var different uint64
+	for i := range s.flows {
+		different += s.flows[i].Received
+	}
+	return sent - min(sent, different)
+}
+
+// message is what one buffer of a receive call brought.
+type message struct {
+	data    []byte
+	segment int // bytes of each datagram in data; 0: it is one
+	ttl     int
+	from    netip.Addr // the zero Addr where not asked for
+}
+
+// judge holds what all sinks of a run expect.
+type judge struct {
+	config    Config
+	numbering numbering
+	run       uint64
+	latency   *latencies // nil in a closed loop
+}
+
+// take accounts for a message.
+func (j *judge) take(s *sink, m message, now time.Time) {
+	if s.inspecting {
+		j.inspect(s, m)
+	}
+	size := m.segment
+	if size == 0 || size > len(m.data) {
+		size = len(m.data)
+	}
+	for data := m.data; len(data) > 0; {
+		n := min(size, len(data))
+		j.datagram(s, data[:n], now)
+		data = data[n:]
+	}
+}
+
+func (j *judge) inspect(s *sink, m message) {
+	if m.ttl != TTL-1 {
+		s.wrongTTL++
+	}
+	if m.from != j.config.Source {
+		s.wrongFrom++
+	}
+}
+
+// datagram accounts for one datagram, all of whose bytes are checked.
+func (j *judge) datagram(s *sink, payload []byte, now time.Time) {
+	d, err := load.ParseDatagram(payload)
+	switch {
+	case errors.Is(err, load.ErrForeign):
+		s.foreign++
+		return
+	case err != nil || d.Size != j.config.Size:
+		s.corrupt++
+		return
+	}
+	flow := uint64(d.Stream) - uint64(streamOf(j.run, 0))
+	if flow >= uint64(len(s.flows)) {
+		s.stale++
+		return
+	}
+	s.received++
+	s.flows[flow].Record(d.Sequence)
+	s.reached = max(s.reached, j.numbering.number(flow, d.Sequence)+1)
+	if j.latency != nil {
+		j.latency.record(now.Sub(d.Sent))
+	}
+}
+
+// inbox holds the buffers of one recvmmsg call. All sinks share it.
+type inbox struct {
+	headers  []unix.Mmsghdr
+	vectors  []unix.Iovec
+	names    []unix.RawSockaddrInet6
+	controls [][controlSize]byte
+	buffers  [][]byte
+}
+
+const controlSize = 64 // TTL and segment size
+
+// newInbox makes buffers for single datagrams or, for UDP_GRO, for as many as
+// one IP packet holds.
+func newInbox(gro bool) *inbox {
+	count, size := 64, 2048
+	if gro {
+		count, size = 16, 1<<16
+	}
+	b := &inbox{
+		headers: make([]unix.Mmsghdr, count), vectors: make([]unix.Iovec, count),
+		names: make([]unix.RawSockaddrInet6, count), controls: make([][controlSize]byte, count),
+		buffers: make([][]byte, count),
+	}
+	slab := make([]byte, count*size)
+	for i := range b.headers {
+		b.buffers[i] = slab[i*size : (i+1)*size]
+		b.vectors[i].Base = &b.buffers[i][0]
+		b.vectors[i].SetLen(size)
+		b.headers[i].Hdr.Iov = &b.vectors[i]
+		b.headers[i].Hdr.SetIovlen(1)
+	}
+	return b
+}
+
+// receive takes what is at hand, with sources and control messages if asked.
+func (b *inbox) receive(fd int, names, controls bool) (int, unix.Errno) {
+	for i := range b.headers {
+		h := &b.headers[i].Hdr
+		h.Name, h.Namelen, h.Control = nil, 0, nil
+		h.SetControllen(0)
+		if names {
+			h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+			h.Namelen = unix.SizeofSockaddrInet6
+		}
+		if controls {
+			h.Control = &b.controls[i][0]
+			h.SetControllen(controlSize)
+		}
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd),
+		uintptr(unsafe.Pointer(&b.headers[0])), uintptr(len(b.headers)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// message gives message i of the last receive.
+func (b *inbox) message(i int) message {
+	h := &b.headers[i]
+	m := message{data: b.buffers[i][:h.Len]}
+	if h.Hdr.Name != nil {
+		m.from = nameAddr(&b.names[i])
+	}
+	if h.Hdr.Control != nil {
+		m.readControls(b.controls[i][:h.Hdr.Controllen])
+	}
+	return m
+}
+
+func nameAddr(name *unix.RawSockaddrInet6) netip.Addr {
+	if name.Family == unix.AF_INET6 {
+		return netip.AddrFrom16(name.Addr)
+	}
+	return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr)
+}
+
+// readControls reads what stands beside the data. It must not allocate.
+func (m *message) readControls(b []byte) {
+	for len(b) >= unix.CmsgLen(4) {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+		value := *(*int32)(unsafe.Pointer(&b[unix.CmsgLen(0)]))
+		switch {
+		case h.Level == unix.IPPROTO_UDP && h.Type == udpGRO:
+			m.segment = int(value)
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TTL,
+			h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_HOPLIMIT:
+			m.ttl = int(value)
+		}
+		space := unix.CmsgSpace(int(h.Len) - unix.CmsgLen(0))
+		if space <= 0 || space > len(b) {
+			return
+		}
+		b = b[space:]
+	}
+}

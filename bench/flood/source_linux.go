@@ -1,0 +1,113 @@
+package flood
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"umroute/bench/load"
+)
+
+// source is the sending thread's side.
+type source struct {
+	config    Config
+	numbering numbering
+	fd        int
+	run       uint64 // of this process, in each stream ID
+	next      uint64 // number of the next datagram
+
+	buffers []byte // of one turn
+	headers []unix.Mmsghdr
+	vectors []unix.Iovec
+	names   []unix.RawSockaddrInet6
+
+	failed map[unix.Errno]uint64
+}
+
+func newSource(c Config, fd int, run uint64) *source {
+	each := c.run()
+	messages := turn / each
+	s := &source{
+		config: c, fd: fd, run: run,
+		numbering: numbering{uint64(len(c.Groups)), uint64(each)},
+		buffers:   make([]byte, turn*c.Size),
+		headers:   make([]unix.Mmsghdr, messages),
+		vectors:   make([]unix.Iovec, messages),
+		names:     make([]unix.RawSockaddrInet6, len(c.Groups)),
+		failed:    make(map[unix.Errno]uint64),
+	}
+	for i := range s.headers {
+		s.vectors[i].Base = &s.buffers[i*each*c.Size]
+		s.vectors[i].SetLen(each * c.Size)
+		s.headers[i].Hdr.Iov = &s.vectors[i]
+		s.headers[i].Hdr.SetIovlen(1)
+	}
+	for flow, group := range c.Groups {
+		s.names[flow] = rawName(group, c.Port)
+	}
+	return s
+}
+
+// name addresses message i to its group, unless the socket is connected.
+func (s *source) name(i int, flow uint64) {
+	if len(s.names) == 1 {
+		return
+	}
+	s.headers[i].Hdr.Namelen = unix.SizeofSockaddrInet6 // IPv4 needs less
+	s.headers[i].Hdr.Name = (*byte)(unsafe.Pointer(&s.names[flow]))
+}
+
+// fill writes the next datagrams, at most limit of them and in whole messages,
+// and returns how many messages that makes.
+func (s *source) fill(limit int, now time.Time) (messages int, err error) {
+	each := int(s.numbering.run)
+	messages = min(limit/each, len(s.headers))
+	for i := range messages * each {
+		flow, sequence := s.numbering.locate(s.next + uint64(i))
+		if i%each == 0 {
+			s.name(i/each, flow)
+		}
+		d := load.Datagram{Stream: streamOf(s.run, flow), Sequence: sequence, Sent: now,
+			Size: s.config.Size}
+		at := i * s.config.Size
+		if _, err := d.AppendBinary(s.buffers[at:at]); err != nil {
+			return 0, err
+		}
+	}
+	return messages, nil
+}
+
+// send sends at most limit datagrams, and returns how many the kernel took. It
+// fails where trying again would not help.
+func (s *source) send(limit int) (int, error) {
+	messages, err := s.fill(limit, time.Now())
+	if err != nil || messages == 0 {
+		return 0, err
+	}
+	// The runtime need not know: no call takes longer than its datagrams do.
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
+		uintptr(unsafe.Pointer(&s.headers[0])), uintptr(messages), unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+		sent := int(n) * int(s.numbering.run)
+		s.next += uint64(sent)
+		return sent, nil
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		s.failed[errno]++
+		pause(time.Millisecond)
+		return 0, nil
+	}
+	return 0, fmt.Errorf("send to %s: %w", s.config.Groups[0], errno)
+}
+
+// pause leaves the processor to others. The runtime's timers are good to a
+// millisecond only, the kernel's to 50 us.
+func pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&t, nil) // woken early, the caller looks at the clock again
+}

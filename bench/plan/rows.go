@@ -1,0 +1,44 @@
+package plan
+
+// Quick returns the rows of "umroute bench run --quick": what users have
+// (senders and receivers that know no offload) in three sizes, several flows
+// at once, and each offload by itself.
+func Quick() []Row {
+	var rows []Row
+	add := func(r Row, targets map[int]float64) {
+		for _, oifs := range []int{1, 2, 4, 8} {
+			if t, ok := targets[oifs]; ok {
+				r.Oifs, r.Target = oifs, t
+				rows = append(rows, r)
+			}
+		}
+	}
+	plain := Row{Size: 512, Flows: 1, Sender: Plain, Receiver: Plain}
+	add(plain, map[int]float64{1: 1.4, 2: 1.8, 4: 2.0, 8: 1.7})
+	small, large, flows, gro, segment := plain, plain, plain, plain, plain
+	small.Size, large.Size, flows.Flows = 64, 1400, 8
+	gro.Receiver, segment.Sender = GRO, Segment
+	add(small, map[int]float64{1: 1.4, 2: 1.8, 4: 1.9, 8: 1.6})
+	add(large, map[int]float64{1: 1.3, 2: 1.5, 4: 1.4, 8: 1.4})
+	add(flows, map[int]float64{1: 1.1, 4: 1.5, 8: 1.3})
+	add(gro, map[int]float64{1: 2, 4: 4, 8: 5})
+	add(segment, map[int]float64{1: .7, 4: .7, 8: .8})
+	paced := plain
+	paced.Oifs, paced.Rate = 1, 20_000
+	return append(rows, paced)
+}
+
+// Smoke returns the few rows that show whether everything works.
+func Smoke() []Row {
+	rows := []Row{
+		{Oifs: 1, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain},
+		{Oifs: 4, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain},
+		{Oifs: 4, Size: 512, Flows: 8, Sender: Plain, Receiver: Plain},
+		{Oifs: 4, Size: 512, Flows: 1, Sender: Segment, Receiver: GRO},
+		{Oifs: 1, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain, Rate: 20_000},
+	}
+	for i := range rows {
+		rows[i].Target = target(rows[i])
+	}
+	return rows
+}

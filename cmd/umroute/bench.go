@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"umroute/bench"
+	"umroute/bench/plan"
+	"umroute/bench/result"
+)
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:   "bench",
+		Usage:  "measure throughput and latency, against the kernel and others",
+		Action: rejectUnknown("umroute bench"),
+		Subcommands: []*cli.Command{
+			{
+				Name:   "run",
+				Usage:  "measure, without root, in namespaces of its own; print a table",
+				Flags:  benchFlags(),
+				Action: benchRun,
+			},
+			{
+				Name:   "list",
+				Usage:  "list engines and rows, and what cannot run here",
+				Action: benchList,
+			},
+		},
+	}
+}
+
+func benchFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "quick", Usage: "end within 60 s"},
+		&cli.BoolFlag{Name: "smoke", Usage: "end within 10 s: few rows, short samples"},
+		&cli.StringFlag{Name: "o", Usage: "write all samples to `FILE`, for benchstat"},
+		&cli.StringSliceFlag{Name: "engines", Usage: "`NAME`s as \"umroute bench list\" has them"},
+		&cli.IntSliceFlag{Name: "oifs", Usage: "fan-outs, 1 to 64, as `N,N...`"},
+		&cli.IntSliceFlag{Name: "sizes", Usage: "`BYTES` of UDP payload"},
+		&cli.IntSliceFlag{Name: "flows", Usage: "numbers of flows, as `N,N...`"},
+		&cli.StringSliceFlag{Name: "sender", Usage: "`KIND`s: plain, segment"},
+		&cli.StringSliceFlag{Name: "receiver", Usage: "`KIND`s: plain, gro"},
+		&cli.Float64Flag{Name: "rate", Usage: "`DATAGRAMS` per second, to see the latency; " +
+			"0 is a closed loop"},
+		&cli.BoolFlag{Name: "ipv6", Usage: "IPv6 in the place of IPv4"},
+		&cli.DurationFlag{Name: "duration", Usage: "of each sample (default: 1s, or less)"},
+		&cli.IntFlag{Name: "repeats", Usage: "samples of each row by each engine"},
+	}
+}
+
+// benchOptions puts together what the flags ask for.
+func benchOptions(c *cli.Context) (bench.Options, error) {
+	o := bench.Options{Engines: plan.DefaultEngines(), Rows: plan.Quick(), Repeats: 5,
+		Duration: time.Second, Warmup: 100 * time.Millisecond, Progress: c.App.ErrWriter}
+	switch {
+	case c.Bool("quick") && c.Bool("smoke"):
+		return o, usagef("give --quick or --smoke, not both")
+	case c.Bool("quick"):
+		o.Repeats, o.Duration, o.Warmup = 3, 180*time.Millisecond, 40*time.Millisecond
+		o.Limit = 58 * time.Second
+	case c.Bool("smoke"):
+		o.Rows, o.Repeats = plan.Smoke(), 2
+		o.Duration, o.Warmup = 100*time.Millisecond, 30*time.Millisecond
+		o.Limit = 9 * time.Second
+	}
+	if c.IsSet("duration") {
+		o.Duration = c.Duration("duration")
+	}
+	if c.IsSet("repeats") {
+		o.Repeats = c.Int("repeats")
+	}
+	if c.IsSet("engines") {
+		engines, err := plan.SelectEngines(c.StringSlice("engines")...)
+		if err != nil {
+			return o, usagef("--engines: %w", err)
+		}
+		o.Engines = engines
+	}
+	o.Rows = benchRows(c, o.Rows)
+	if err := o.Validate(); err != nil {
+		return o, usageError{err}
+	}
+	return o, nil
+}
+
+// benchRows changes rows as the flags say: what is named replaces what the rows
+// have, and a row of one kind alone is enough for that.
+func benchRows(c *cli.Context, rows []plan.Row) []plan.Row {
+	selects := false
+	for _, flag := range []string{"oifs", "sizes", "flows", "sender", "receiver", "rate"} {
+		selects = selects || c.IsSet(flag)
+	}
+	if selects {
+		rows = []plan.Row{{Oifs: 4, Size: 512, Flows: 1, Sender: plan.Plain, Receiver: plan.Plain,
+			Rate: c.Float64("rate")}}
+	}
+	for i := range rows {
+		rows[i].IPv6 = c.Bool("ipv6")
+	}
+	return plan.With(rows, c.IntSlice("oifs"), c.IntSlice("sizes"), c.IntSlice("flows"),
+		c.StringSlice("sender"), c.StringSlice("receiver"))
+}
+
+func benchRun(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	options, err := benchOptions(c)
+	if err != nil {
+		return err
+	}
+	outcome, err := bench.Run(c.Context, options)
+	if len(outcome.Samples) == 0 {
+		return err
+	}
+	err = errors.Join(err, result.WriteTable(c.App.Writer, result.Summarize(outcome.Samples)))
+	if path := c.String("o"); path != "" {
+		err = errors.Join(err, writeSamples(path, outcome))
+	}
+	return err
+}
+
+func writeSamples(path string, outcome bench.Outcome) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(result.WriteBenchmark(file, outcome.Facts, outcome.Samples), file.Close())
+}
+
+func benchList(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	engines, err := bench.Probe(c.Context, plan.Engines())
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ENGINE\tIO\tLINK\tHERE")
+	for _, e := range engines {
+		here := "yes"
+		if e.Err != nil {
+			here = "no: " + e.Err.Error()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Engine, e.Engine.IO, e.Engine.Link, here)
+	}
+	fmt.Fprintln(t, "\nSENDER\tRECEIVER\tFLOWS\tSIZE\tOIFS\tTARGET x KERNEL")
+	for _, r := range plan.Quick() {
+		target, sender := "", r.Sender
+		if r.Target > 0 {
+			target = fmt.Sprintf("%.1f", r.Target)
+		}
+		if r.Rate > 0 {
+			sender += fmt.Sprintf(" %g/s", r.Rate)
+		}
+		fmt.Fprintln(t, strings.Join([]string{sender, r.Receiver, fmt.Sprint(r.Flows),
+			fmt.Sprint(r.Size), fmt.Sprint(r.Oifs), target}, "\t"))
+	}
+	return t.Flush()
+}
