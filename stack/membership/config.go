@@ -65,7 +65,9 @@ type InterfaceConfig struct {
 	// FastLeave acts at once, without asking, when the last tracked host gives
 	// up a group or source. Hosts of IGMPv1, IGMPv2 and MLDv1 that keep silent
 	// because another one answered are not tracked, so it is for links with one
-	// host, or with hosts of the newest version.
+	// host, or with hosts of the newest version. A host that reports before it
+	// has an address counts as two until the first report has aged: nobody can
+	// say that it is the same one.
 	FastLeave bool
 
 	// RequireRouterAlert drops IGMP messages without Router Alert. MLD ones are
