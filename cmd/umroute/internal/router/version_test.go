@@ -42,6 +42,7 @@ func TestHostVersions(t *testing.T) {
 			source := red.address(group.Addr())
 			red.stream(source, group)
 			awaitFlow(t, w, source, group.Addr())
+			g, _ = p.group("blue", group.Addr())
 			begin := time.Now()
 			if err := conn.Close(); err != nil {
 				t.Fatal(err)
@@ -50,7 +51,7 @@ func TestHostVersions(t *testing.T) {
 			t.Logf("%v from the leave to the last datagram", took)
 			// A TUN has one host, so its leave acts at once.
 			if test.leaves && took > reaction {
-				t.Errorf("the traffic went on for %v after the leave", took)
+				t.Errorf("the traffic went on for %v after the leave from %+v", took, g)
 			}
 			if !test.leaves && (took < time.Second || took > shortMembership+reaction) {
 				t.Errorf("the traffic went on for %v, want at most %v", took, shortMembership)

@@ -158,4 +158,3 @@ func (w *wire) leave(group netip.Addr, since time.Time) (message, bool) {
 	}
 	return message{}, false
 }
-
