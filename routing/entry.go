@@ -18,12 +18,12 @@ type entry struct {
 	in    *port
 	tally *tally // counts what comes in by in
 	outs  []output
-	few   [2]output // outs of a small entry, to have it all in one place
+	few   [3]output // outs of a small entry, to have it all in one place
 }
 
 // output is one outgoing interface of an entry.
 type output struct {
-	count *outCounters
+	place uint32 // in the arrays of the tally
 	slot  uint32 // of the port
 }
 
@@ -33,7 +33,7 @@ type output struct {
 type flow struct {
 	creator  *port // whose limit of flows this one counts against
 	oifs     []mgm.Iface
-	tallies  []*tally // one per incoming interface that there was
+	tallies  []*tally // the one in use last
 	uninit   uint64   // packets that came while there was no entry yet
 	overflow uint64   // those of them that found no place to wait
 
@@ -42,79 +42,88 @@ type flow struct {
 }
 
 // tally is what came in for a flow by one interface. Only the worker of that
-// interface counts here, or the plane before the entry is published.
+// interface counts here, or the plane before the entry is published. Since a
+// worker may hold an entry for a while after it was replaced, arrays stay where
+// they are: a tally that runs out of places gets a larger successor.
 type tally struct {
-	flow *flow
-	in   *port
+	packets, octets counter
+	sent            []counter  // by place: copies that left
+	few             [2]counter // sent of a small tally
+	flow            *flow
+	in              *port
 
-	packets, octets, negative, headerErrors counter
+	negative, headerErrors counter
+	unsent                 []unsent // by place
 
-	outs []outTally // sorted by interface; guarded by the plane's lock
+	oifs []placedOIF // sorted; guarded by the plane's lock
 }
 
-// outTally finds the counters of an outgoing interface. They stay where they
-// are for the life of the flow, as entries point to them.
-type outTally struct {
+// unsent counts the copies of one flow's packets that did not leave by one
+// outgoing interface.
+type unsent struct{ ttlTooLow, fragNeeded, discards counter }
+
+// placedOIF is an outgoing interface that has a place in a tally. It keeps it
+// when the entry loses the interface, for the case that it comes back.
+type placedOIF struct {
 	iface mgm.Iface
-	count *outCounters
+	place uint32
 }
 
-// outCounters counts what one flow's packets met at one outgoing interface.
-type outCounters struct {
-	packets, ttlTooLow, fragNeeded, discards counter
-}
-
-// tallyFor gives the tally of flow f for packets that come in by in.
-func (f *flow) tallyFor(in *port) *tally {
-	for _, t := range f.tallies {
-		if t.in == in {
+// tallyFor gives the tally of flow f for packets that come in by in, with
+// places for oifs.
+func (f *flow) tallyFor(in *port, oifs []mgm.Iface) *tally {
+	for i, t := range slices.Backward(f.tallies) {
+		if t.in == in && t.fits(oifs) {
+			f.tallies = append(slices.Delete(f.tallies, i, i+1), t)
 			return t
 		}
 	}
 	t := &tally{flow: f, in: in}
+	t.sent = t.few[:]
+	if len(oifs) > len(t.few) {
+		// Room for some more, so that joins one by one leave few tallies behind.
+		t.sent = make([]counter, len(oifs)+len(oifs)/2)
+	}
+	if len(oifs) > 0 {
+		t.unsent = make([]unsent, len(t.sent))
+		t.fits(oifs)
+	}
 	f.tallies = append(f.tallies, t)
 	return t
 }
 
-// reserve makes counters for the interfaces of oifs that have none, in one
-// piece, since an entry's outputs are counted one after the other.
-func (t *tally) reserve(oifs []mgm.Iface) {
+// fits gives places to those of oifs that have none, if there are enough.
+func (t *tally) fits(oifs []mgm.Iface) bool {
 	missing := 0
 	for _, oif := range oifs {
-		if t.find(oif) == nil {
+		if _, found := t.search(oif); !found {
 			missing++
 		}
 	}
-	if missing == 0 {
-		return
+	if len(t.oifs)+missing > len(t.unsent) {
+		return false
 	}
-	fresh := make([]outCounters, missing)
-	t.outs = slices.Grow(t.outs, missing)
+	if missing == 0 {
+		return true
+	}
+	t.oifs = slices.Grow(t.oifs, missing)
 	for _, oif := range oifs {
-		at, known := t.search(oif)
-		if !known {
-			t.outs = slices.Insert(t.outs, at, outTally{oif, &fresh[0]})
-			fresh = fresh[1:]
+		if at, found := t.search(oif); !found {
+			place := uint32(len(t.oifs))
+			t.oifs = slices.Insert(t.oifs, at, placedOIF{oif, place})
 		}
 	}
+	return true
 }
 
-// search finds the place of oif in t.outs, which is sorted.
+// search finds the position of oif in t.oifs.
 func (t *tally) search(oif mgm.Iface) (at int, found bool) {
-	return slices.BinarySearchFunc(t.outs, oif, func(o outTally, oif mgm.Iface) int {
+	return slices.BinarySearchFunc(t.oifs, oif, func(o placedOIF, oif mgm.Iface) int {
 		if c := cmp.Compare(o.iface.Index, oif.Index); c != 0 {
 			return c
 		}
 		return o.iface.NextHop.Compare(oif.NextHop)
 	})
-}
-
-// find gives the counters of oif, or nil.
-func (t *tally) find(oif mgm.Iface) *outCounters {
-	if at, found := t.search(oif); found {
-		return t.outs[at].count
-	}
-	return nil
 }
 
 // stats adds the counters of all tallies, with the interfaces in the order of
@@ -134,17 +143,26 @@ func (f *flow) stats() mgm.ForwarderStats {
 		s.InOctets += t.octets.load()
 		s.Negative += t.negative.load()
 		s.InHdrErrors += t.headerErrors.load()
-		for _, o := range t.outs {
-			s.TotalOutPackets += o.count.packets.load()
+		for i := range t.sent {
+			s.TotalOutPackets += t.sent[i].load()
 		}
-		for i, oif := range f.oifs {
-			if c := t.find(oif); c != nil {
-				s.OIFs[i].TTLTooLow += c.ttlTooLow.load()
-				s.OIFs[i].FragNeeded += c.fragNeeded.load()
-				s.OIFs[i].OutPackets += c.packets.load()
-				s.OIFs[i].OutDiscards += c.discards.load()
-			}
+		for i := range s.OIFs {
+			t.addTo(&s.OIFs[i])
 		}
 	}
 	return s
+}
+
+// addTo adds what t counted for one outgoing interface.
+func (t *tally) addTo(s *mgm.OIFStats) {
+	at, found := t.search(s.Iface)
+	if !found {
+		return
+	}
+	place := t.oifs[at].place
+	u := &t.unsent[place]
+	s.OutPackets += t.sent[place].load()
+	s.TTLTooLow += u.ttlTooLow.load()
+	s.FragNeeded += u.fragNeeded.load()
+	s.OutDiscards += u.discards.load()
 }

@@ -2,23 +2,30 @@ package routing
 
 // outLane is the way from one worker to one output.
 type outLane struct {
-	port      *port
-	out       *settings // nil where there is no interface
-	isOpen    bool      // the fields from out to head are those of this batch
-	mtu       int       // longer packets need a closer look, as -1 all do
-	threshold uint8     // so do packets with this TTL or less
-	head      int       // bytes to leave free in front of the IP header
+	// Packets that are longer than mtu or whose TTL is not above threshold need
+	// a closer look. All do with an mtu of -1, which is that of a closed lane.
+	mtu       int
+	threshold uint8
 
-	n int
-	*parcel
+	n int // frames that the parcel holds
+	parcel
 
+	head int // bytes to leave free in front of the IP header
+	port *port
+	out  *settings // for this batch, nil where there is no interface
 	sent outTotals
 }
 
-// parcel holds what goes into one write. Lanes borrow it for a batch.
+// parcel is what goes into one write. Lanes borrow its memory for a batch.
 type parcel struct {
 	frames [][]byte
-	counts []*outCounters // of the flow that the frame belongs to
+	labels []label
+}
+
+// label says where a frame is to be counted for its flow.
+type label struct {
+	tally *tally
+	place uint32
 }
 
 // outTotals counts what one worker sent to one port.
@@ -27,30 +34,24 @@ type outTotals struct {
 	drops           [drops]counter
 }
 
-// lane gives the lane to the port with this slot, ready for the batch.
-func (w *worker) lane(slot uint32) *outLane {
-	if int(slot) < len(w.lanes) {
-		if l := w.lanes[slot]; l != nil && l.isOpen {
-			return l
-		}
-	}
-	return w.openLane(slot)
-}
-
-// openLane takes over the settings of the output for this batch.
+// openLane makes the lane to the port with this slot ready for the batch, if
+// it is not yet.
 func (w *worker) openLane(slot uint32) *outLane {
 	for int(slot) >= len(w.lanes) {
-		w.lanes = append(w.lanes, nil)
+		w.lanes = append(w.lanes, w.closed)
 	}
 	l := w.lanes[slot]
-	if l == nil {
+	if l == w.closed {
 		l = &outLane{port: (*w.forwarder.ports.Load())[slot]}
 		l.port.addLane(l)
 		w.lanes[slot] = l
 	}
+	if l.frames != nil {
+		return l
+	}
 	if len(w.spare) == 0 {
 		size := len(w.sizes)
-		w.spare = append(w.spare, &parcel{make([][]byte, size), make([]*outCounters, size)})
+		w.spare = append(w.spare, parcel{make([][]byte, size), make([]label, size)})
 	}
 	last := len(w.spare) - 1
 	l.parcel, w.spare = w.spare[last], w.spare[:last]
@@ -61,7 +62,7 @@ func (w *worker) openLane(slot uint32) *outLane {
 
 // adopt sets what packets that come in by in meet at out.
 func (l *outLane) adopt(out, in *settings) {
-	l.out, l.isOpen, l.n = out, true, 0
+	l.out, l.n = out, 0
 	l.mtu, l.threshold, l.head = -1, 0, 0
 	if out == nil {
 		return
@@ -77,9 +78,9 @@ func (l *outLane) adopt(out, in *settings) {
 
 // add puts p into the lane. All lanes share its bytes. A batch has no more
 // packets than a lane has places.
-func (l *outLane) add(p *packet, count *outCounters) {
+func (l *outLane) add(p *packet, t *tally, place uint32) {
 	l.frames[l.n] = p.buf[p.start-l.head : p.end]
-	l.counts[l.n] = count
+	l.labels[l.n] = label{t, place}
 	l.n++
 }
 
@@ -94,7 +95,7 @@ func (w *worker) flush() {
 	for _, l := range w.open {
 		l.flush()
 		w.spare = append(w.spare, l.parcel)
-		l.parcel, l.isOpen = nil, false
+		l.parcel, l.mtu = parcel{}, -1
 	}
 	w.open = w.open[:0]
 }
@@ -110,10 +111,11 @@ func (l *outLane) flush() {
 	var octets uint64
 	for i, frame := range l.frames[:taken] {
 		octets += uint64(len(frame))
-		l.counts[i].packets.add(1)
+		at := &l.labels[i]
+		at.tally.sent[at.place].add(1)
 	}
-	for _, c := range l.counts[taken:l.n] {
-		l.refuse(DropDevice, &c.discards)
+	for _, at := range l.labels[taken:l.n] {
+		l.refuse(DropDevice, &at.tally.unsent[at.place].discards)
 	}
 	l.sent.packets.add(uint64(taken))
 	l.sent.octets.add(octets)
@@ -137,7 +139,7 @@ func (l *outLane) write(frames [][]byte) int {
 // sendFragments writes the fragments of the packet that w.fragments holds.
 // What is in the lane goes first, for the order. To the flow they are one
 // packet, which is lost if one of them is.
-func (w *worker) sendFragments(l *outLane, count *outCounters) {
+func (w *worker) sendFragments(l *outLane, t *tally, place uint32) {
 	l.flush()
 	whole := true
 	for frames := w.fragments.next(l.head); len(frames) > 0; frames = w.fragments.next(l.head) {
@@ -150,8 +152,8 @@ func (w *worker) sendFragments(l *outLane, count *outCounters) {
 		whole = whole && taken == len(frames)
 	}
 	if whole {
-		count.packets.add(1)
+		t.sent[place].add(1)
 	} else {
-		count.discards.add(1)
+		t.unsent[place].discards.add(1)
 	}
 }

@@ -96,24 +96,21 @@ func (p *plane) begin(w *waiting, in *port) *flow {
 
 // entry makes the entry of f. Outputs that old had too are taken from there.
 func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *entry {
-	e := &entry{key: k, in: in, tally: f.tallyFor(in)}
+	e := &entry{key: k, in: in, tally: f.tallyFor(in, oifs)}
 	f.oifs = append(f.oifs[:0], oifs...)
-	if len(oifs) == 0 {
-		return e
-	}
-	e.tally.reserve(oifs)
 	e.outs = e.few[:0]
 	if len(oifs) > len(e.few) {
 		e.outs = make([]output, 0, len(oifs))
 	}
 	for _, oif := range oifs {
-		count := e.tally.find(oif)
+		at, _ := e.tally.search(oif)
+		place := e.tally.oifs[at].place
 		o, known := output{}, false
-		if old != nil {
-			o, known = old.output(count, len(e.outs))
+		if old != nil && old.tally == e.tally {
+			o, known = old.output(place, len(e.outs))
 		}
 		if !known {
-			o = output{count, p.forwarder.port(oif.Index).slot}
+			o = output{place, p.forwarder.port(oif.Index).slot}
 		}
 		// The list is sorted, so that next hops of one interface are neighbours.
 		last := len(e.outs) - 1
@@ -124,10 +121,11 @@ func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *e
 	return e
 }
 
-// output finds the output with these counters, at position hint or near it.
-func (e *entry) output(count *outCounters, hint int) (output, bool) {
+// output finds the output with this place in the tally, at position hint or
+// near it.
+func (e *entry) output(place uint32, hint int) (output, bool) {
 	for i := max(0, hint-1); i < min(hint+2, len(e.outs)); i++ {
-		if e.outs[i].count == count {
+		if e.outs[i].place == place {
 			return e.outs[i], true
 		}
 	}

@@ -59,6 +59,32 @@ func (t *table) lookup(k *key) *entry {
 	return v.prev.lookup(k, h)
 }
 
+// lookup finds the entries of a batch of packets. It goes over the packets
+// twice, so that the cache misses of their first probes overlap.
+func (f *Forwarder) lookup(packets []packet) {
+	tables := [2]*table{f.planes[0].table, f.planes[1].table}
+	views := [2]slots{tables[0].view.Load().cur, tables[1].view.Load().cur}
+	for i := range packets {
+		p := &packets[i]
+		if i > 0 && p.key == packets[i-1].key {
+			p.entry = packets[i-1].entry
+			continue
+		}
+		v := views[p.family()]
+		p.entry = v[p.key.hash(&tables[p.family()].seed)&uint64(len(v)-1)].Load()
+	}
+	for i := range packets {
+		p := &packets[i]
+		switch {
+		case p.entry != nil && p.entry.key == p.key:
+		case i > 0 && p.key == packets[i-1].key:
+			p.entry = packets[i-1].entry
+		default:
+			p.entry = tables[p.family()].lookup(&p.key)
+		}
+	}
+}
+
 func (s slots) lookup(k *key, h uint64) *entry {
 	for mask := uint64(len(s) - 1); ; h++ {
 		e := s[h&mask].Load()

@@ -24,9 +24,10 @@ type worker struct {
 	sizes   []int
 	packets []packet // the data packets of the batch
 
-	lanes []*outLane // by slot of the output's port; nil where never used
-	open  []*outLane // those with settings for this batch
-	spare []*parcel
+	lanes  []*outLane // by slot of the output's port
+	closed *outLane   // in lanes where there is none yet
+	open   []*outLane // those with settings for this batch
+	spare  []parcel
 
 	misses, wrongIfs, tooBigs bucket
 	fragments                 fragmenter
@@ -41,6 +42,7 @@ func newWorker(f *Forwarder, p *port) *worker {
 		port:      p,
 		sizes:     make([]int, c.Batch),
 		packets:   make([]packet, 0, c.Batch),
+		closed:    &outLane{mtu: -1},
 		misses:    newBucket(c.MissRate, max(c.MissRate/8, 1)),
 		wrongIfs:  newBucket(c.WrongIfRate, max(c.WrongIfRate/8, 1)),
 		// RFC 4443 section 2.4 (f) suggests 10 a second, 10 at once.
@@ -65,10 +67,15 @@ func (w *worker) makeBuffers(mtu int) {
 	if len(w.buffers) > 0 && len(w.buffers[0]) >= size {
 		return
 	}
+	// An odd number of cache lines from one to the next: with a power of two,
+	// all headers would fall into the same few sets of the cache.
+	const line = 64
+	stride := (size+line-1)/line*line | line
+	slab := make([]byte, len(w.sizes)*stride)
 	w.buffers = make([][]byte, len(w.sizes))
 	w.views = make([][]byte, len(w.sizes))
 	for i := range w.buffers {
-		w.buffers[i] = make([]byte, size)
+		w.buffers[i] = slab[i*stride : (i+1)*stride : (i+1)*stride]
 		w.views[i] = w.buffers[i][headroom:]
 	}
 }
@@ -84,37 +91,34 @@ func (w *worker) work(n int, s *settings) {
 }
 
 // sort parses the packets of a batch, hands to the host stack what is its
-// own, and looks up the flows of the data packets. All look-ups are done
-// before the first packet is sent, as their cache misses then overlap.
+// own, and looks up the flows of the data packets.
 func (w *worker) sort(n int) {
 	var octets uint64
 	w.packets = w.packets[:0]
 	for i := range n {
 		octets += uint64(w.sizes[i])
 		next := len(w.packets)
-		w.packets = w.packets[:next+1]
-		p := &w.packets[next]
-		v, reason := w.parse(p, w.buffers[i], headroom+w.sizes[i])
-		if v == forward {
-			if next > 0 && p.key == w.packets[next-1].key {
-				p.entry = w.packets[next-1].entry
-			} else {
-				p.entry = w.forwarder.planes[p.family()].table.lookup(&p.key)
-			}
-			continue
-		}
-		w.packets = w.packets[:next]
-		if v == drop {
+		p := &w.packets[:next+1][next]
+		switch v, reason := w.parse(p, w.buffers[i], headroom+w.sizes[i]); v {
+		case forward:
+			w.packets = w.packets[:next+1]
+		case drop:
 			w.drop(reason)
-			continue
-		}
-		w.counts.punted.add(1)
-		if w.forwarder.config.Punt != nil {
-			w.forwarder.config.Punt(w.port.index, w.views[i][:w.sizes[i]])
+		case punt:
+			w.punt(w.views[i][:w.sizes[i]])
 		}
 	}
 	w.counts.packets.add(uint64(n))
 	w.counts.octets.add(octets)
+	w.forwarder.lookup(w.packets)
+}
+
+// punt leaves what was read to the host stack.
+func (w *worker) punt(frame []byte) {
+	w.counts.punted.add(1)
+	if w.forwarder.config.Punt != nil {
+		w.forwarder.config.Punt(w.port.index, frame)
+	}
 }
 
 // parse classifies what was read into buf[headroom:end].
@@ -191,12 +195,14 @@ func (w *worker) replicate(e *entry, p *packet) {
 	smallest := 0
 	for i := range e.outs {
 		o := &e.outs[i]
-		l := w.lane(o.slot)
-		if length <= l.mtu && p.ttl > l.threshold {
-			l.add(p, o.count)
-			continue
+		if int(o.slot) < len(w.lanes) {
+			l := w.lanes[o.slot]
+			if length <= l.mtu && p.ttl > l.threshold {
+				l.add(p, t, o.place)
+				continue
+			}
 		}
-		mtu := w.scrutinise(l, p, o.count)
+		mtu := w.scrutinise(w.openLane(o.slot), p, t, o.place)
 		if mtu != 0 && (smallest == 0 || mtu < smallest) {
 			smallest = mtu
 		}
@@ -209,24 +215,24 @@ func (w *worker) replicate(e *entry, p *packet) {
 // scrutinise puts p into lane l if that may be, and else counts why not. If p
 // is too long for the link and cannot be fragmented, it returns the link's
 // MTU; in all other cases 0.
-func (w *worker) scrutinise(l *outLane, p *packet, count *outCounters) (mtu int) {
-	out := l.out
+func (w *worker) scrutinise(l *outLane, p *packet, t *tally, place uint32) (mtu int) {
+	out, unsent := l.out, &t.unsent[place]
 	switch {
 	case out == nil:
-		l.refuse(DropNoInterface, &count.discards)
+		l.refuse(DropNoInterface, &unsent.discards)
 	case out.domain != w.in.domain:
-		l.refuse(DropDomain, &count.discards)
+		l.refuse(DropDomain, &unsent.discards)
 	case inside(out.boundary[p.family()], p.key.group):
-		l.refuse(DropBoundary, &count.discards)
+		l.refuse(DropBoundary, &unsent.discards)
 	case p.ttl <= out.threshold:
 		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
-		l.refuse(DropThreshold, &count.ttlTooLow)
+		l.refuse(DropThreshold, &unsent.ttlTooLow)
 	case p.end-p.start <= out.mtu:
-		l.add(p, count)
+		l.add(p, t, place)
 	case !p.v6 && w.fragments.start(p.ip(), out.mtu):
-		w.sendFragments(l, count)
+		w.sendFragments(l, t, place)
 	default:
-		l.refuse(DropFragNeeded, &count.fragNeeded)
+		l.refuse(DropFragNeeded, &unsent.fragNeeded)
 		return out.mtu
 	}
 	return 0
