@@ -14,12 +14,9 @@ import (
 )
 
 // stormBound is how much memory a router may take in a storm. Each table has
-// a limit; together they stay below a third of this without the race
-// detector, which needs several times as much.
+// a limit; together they stay below a third of this, and the race detector
+// needs several times as much.
 const stormBound = 768 << 20
-
-// stormPackets are sent of each kind.
-const stormPackets = 100_000
 
 // TestStorm has a host send flows and reports of random sources and groups.
 // The router's memory must stay bounded, and other links must not notice.
