@@ -194,11 +194,17 @@ func signal(event int) {
 	_, _ = unix.Write(event, one[:])
 }
 
-// await polls descriptors until one is ready or the time is over.
+// await polls descriptors until one is ready or the time is over. The runtime
+// interrupts waits with its own signals, which say nothing.
 func await(fds []unix.PollFd, timeout time.Duration) (ready bool, err error) {
-	n, err := unix.Poll(fds, int(timeout.Milliseconds()))
-	if err != nil && !errors.Is(err, unix.EINTR) {
-		return false, os.NewSyscallError("poll", err)
+	deadline := time.Time{}
+	for wait := timeout; ; wait = time.Until(deadline) {
+		n, err := unix.Poll(fds, int(max(0, wait.Milliseconds())))
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0, os.NewSyscallError("poll", err)
+		}
+		if deadline.IsZero() {
+			deadline = time.Now().Add(timeout)
+		}
 	}
-	return n > 0, nil
 }

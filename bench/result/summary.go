@@ -33,7 +33,7 @@ type Summary struct {
 	Faults                                uint64  // of all samples, noisy ones included
 
 	// OfKernel and CostOfKernel are the medians of throughput and cost as
-	// multiples of the kernel's; 0 where there is no such sample.
+	// multiples of the kernel's; 0 where there is nothing to compare.
 	OfKernel, CostOfKernel float64
 }
 
@@ -124,9 +124,13 @@ func compare(row []Summary) {
 	kernel := row[i]
 	for i := range row {
 		// Without senders and receivers there is nothing to compare.
-		if row[i].Engine.Name != plan.Memory {
+		if row[i].Engine.Name == plan.Memory {
+			continue
+		}
+		row[i].CostOfKernel = ratio(row[i].Cost.Median, kernel.Cost.Median)
+		// At a given rate the throughput is given too.
+		if kernel.Row.Rate == 0 {
 			row[i].OfKernel = ratio(row[i].Throughput.Median, kernel.Throughput.Median)
-			row[i].CostOfKernel = ratio(row[i].Cost.Median, kernel.Cost.Median)
 		}
 	}
 }

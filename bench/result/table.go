@@ -12,7 +12,8 @@ import (
 
 // WriteTable prints summaries for people: a line for each row and engine.
 func WriteTable(w io.Writer, summaries []Summary) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, strings.Join([]string{"sender", "receiver", "flows", "size", "oifs", "engine",
 		"dgrams/s", "min..max", "x kernel", "target", "cpu-s/Mpkt", "x kernel", "router",
 		"p50", "p99", "loss", "faults", "n", ""}, "\t"))
@@ -24,7 +25,15 @@ func WriteTable(w io.Writer, summaries []Summary) error {
 		last = s.Row
 		fmt.Fprintln(t, strings.Join(append(rowCells(s.Row), figureCells(s)...), "\t")+"\t")
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kind is a row without its fan-out: what stands together in the table.
