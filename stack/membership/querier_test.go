@@ -151,7 +151,7 @@ func TestElection(t *testing.T) {
 			> 10s 10.0.0.1 query *
 			@31.25s query v3 * max=10s qrv=2 qqi=2m5s
 			> 1m0s end`},
-		{name: "values of the querier, 4.1.6 and 4.1.7", script: `
+		{name: "values of the querier, section 4.1", script: `
 			> 0s add
 			@0s query v3 * max=10s qrv=2 qqi=2m5s
 			> 10s 10.0.1.1 query,qrv=3,qqi=20s *
