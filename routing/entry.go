@@ -47,8 +47,8 @@ type flow struct {
 // they are: a tally that runs out of places gets a larger successor.
 type tally struct {
 	packets, octets counter
-	sent            []counter  // by place: copies that left
-	few             [2]counter // sent of a small tally
+	handed          []counter  // by place: copies for the output's device
+	few             [2]counter // handed of a small tally
 	flow            *flow
 	in              *port
 
@@ -60,7 +60,10 @@ type tally struct {
 
 // unsent counts the copies of one flow's packets that did not leave by one
 // outgoing interface.
-type unsent struct{ ttlTooLow, fragNeeded, discards counter }
+type unsent struct {
+	refused                         counter // handed to the device, not taken
+	ttlTooLow, fragNeeded, discards counter // not handed to it
+}
 
 // placedOIF is an outgoing interface that has a place in a tally. It keeps it
 // when the entry loses the interface, for the case that it comes back.
@@ -79,13 +82,13 @@ func (f *flow) tallyFor(in *port, oifs []mgm.Iface) *tally {
 		}
 	}
 	t := &tally{flow: f, in: in}
-	t.sent = t.few[:]
+	t.handed = t.few[:]
 	if len(oifs) > len(t.few) {
 		// Room for some more, so that joins one by one leave few tallies behind.
-		t.sent = make([]counter, len(oifs)+len(oifs)/2)
+		t.handed = make([]counter, len(oifs)+len(oifs)/2)
 	}
 	if len(oifs) > 0 {
-		t.unsent = make([]unsent, len(t.sent))
+		t.unsent = make([]unsent, len(t.handed))
 		t.fits(oifs)
 	}
 	f.tallies = append(f.tallies, t)
@@ -143,14 +146,21 @@ func (f *flow) stats() mgm.ForwarderStats {
 		s.InOctets += t.octets.load()
 		s.Negative += t.negative.load()
 		s.InHdrErrors += t.headerErrors.load()
-		for i := range t.sent {
-			s.TotalOutPackets += t.sent[i].load()
+		for i := range t.unsent {
+			s.TotalOutPackets += t.left(uint32(i))
 		}
 		for i := range s.OIFs {
 			t.addTo(&s.OIFs[i])
 		}
 	}
 	return s
+}
+
+// left gives how many copies left by the output in this place. Until a batch
+// is written, that includes those that the device is about to refuse.
+func (t *tally) left(place uint32) uint64 {
+	refused := t.unsent[place].refused.load()
+	return t.handed[place].load() - refused
 }
 
 // addTo adds what t counted for one outgoing interface.
@@ -161,8 +171,8 @@ func (t *tally) addTo(s *mgm.OIFStats) {
 	}
 	place := t.oifs[at].place
 	u := &t.unsent[place]
-	s.OutPackets += t.sent[place].load()
+	s.OutPackets += t.left(place)
 	s.TTLTooLow += u.ttlTooLow.load()
 	s.FragNeeded += u.fragNeeded.load()
-	s.OutDiscards += u.discards.load()
+	s.OutDiscards += u.discards.load() + u.refused.load()
 }

@@ -7,7 +7,8 @@ type outLane struct {
 	mtu       int
 	threshold uint8
 
-	n int // frames that the parcel holds
+	n      int    // frames that the parcel holds
+	octets uint64 // their bytes
 	parcel
 
 	head int // bytes to leave free in front of the IP header
@@ -22,7 +23,7 @@ type parcel struct {
 	labels []label
 }
 
-// label says where a frame is to be counted for its flow.
+// label says where a frame is counted for its flow.
 type label struct {
 	tally *tally
 	place uint32
@@ -62,7 +63,7 @@ func (w *worker) openLane(slot uint32) *outLane {
 
 // adopt sets what packets that come in by in meet at out.
 func (l *outLane) adopt(out, in *settings) {
-	l.out, l.n = out, 0
+	l.out, l.n, l.octets = out, 0, 0
 	l.mtu, l.threshold, l.head = -1, 0, 0
 	if out == nil {
 		return
@@ -79,9 +80,12 @@ func (l *outLane) adopt(out, in *settings) {
 // add puts p into the lane. All lanes share its bytes. A batch has no more
 // packets than a lane has places.
 func (l *outLane) add(p *packet, t *tally, place uint32) {
-	l.frames[l.n] = p.buf[p.start-l.head : p.end]
+	frame := p.buf[p.start-l.head : p.end]
+	l.frames[l.n] = frame
 	l.labels[l.n] = label{t, place}
 	l.n++
+	l.octets += uint64(len(frame))
+	t.handed[place].add(1)
 }
 
 // refuse counts a packet that does not leave here, for the port and the flow.
@@ -108,18 +112,14 @@ func (l *outLane) flush() {
 		return
 	}
 	taken := l.write(l.frames[:l.n])
-	var octets uint64
-	for i, frame := range l.frames[:taken] {
-		octets += uint64(len(frame))
+	for i := taken; i < l.n; i++ {
 		at := &l.labels[i]
-		at.tally.sent[at.place].add(1)
-	}
-	for _, at := range l.labels[taken:l.n] {
-		l.refuse(DropDevice, &at.tally.unsent[at.place].discards)
+		l.refuse(DropDevice, &at.tally.unsent[at.place].refused)
+		l.octets -= uint64(len(l.frames[i]))
 	}
 	l.sent.packets.add(uint64(taken))
-	l.sent.octets.add(octets)
-	l.n = 0
+	l.sent.octets.add(l.octets)
+	l.n, l.octets = 0, 0
 }
 
 // write gives frames to the device, and tells how many it took. Ethernet
@@ -151,9 +151,8 @@ func (w *worker) sendFragments(l *outLane, t *tally, place uint32) {
 		l.sent.drops[DropDevice].add(uint64(len(frames) - taken))
 		whole = whole && taken == len(frames)
 	}
-	if whole {
-		t.sent[place].add(1)
-	} else {
-		t.unsent[place].discards.add(1)
+	t.handed[place].add(1)
+	if !whole {
+		t.unsent[place].refused.add(1)
 	}
 }
