@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -184,17 +185,22 @@ func TestQuerySplit(t *testing.T) {
 		family      Family
 		host, group string
 		prefix      string
-		count       int
+		mtu, count  int
 		want        []string
 	}{
-		{IGMP, "10.0.1.9", "232.1.1.1", "10.9.0.0", 500,
+		{IGMP, "10.0.1.9", "232.1.1.1", "10.9.0.0", 0, 500,
 			[]string{"(366 sources)", "(134 sources)"}},
-		{MLD, "fe80::9", "ff3e::8000:1", "2001:db8::", 200,
+		{IGMP, "10.0.1.9", "232.1.1.1", "10.9.0.0", 576, 150,
+			[]string{"(135 sources)", "(15 sources)"}},
+		{MLD, "fe80::9", "ff3e::8000:1", "2001:db8::", 0, 200,
 			[]string{"(89 sources)", "(89 sources)", "(22 sources)"}},
+		{MLD, "fe80::9", "ff3e::8000:1", "2001:db8::", 1280, 100,
+			[]string{"(75 sources)", "(25 sources)"}},
 	} {
-		t.Run(tt.family.String(), func(t *testing.T) {
+		t.Run(fmt.Sprint(tt.family, " mtu ", tt.mtu), func(t *testing.T) {
 			config := defaults(tt.family)
 			quiet(&config)
+			config.MTU = tt.mtu
 			b := newBench(t, tt.family, config)
 			b.do([]string{"add"})
 			var sources []string

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,46 @@ func TestStorm(t *testing.T) {
 		checkBounds(t, b.router, config)
 		checkForgotten(t, b)
 	}
+}
+
+// Reports of 1,000 records each, of all types, groups and sources: between two
+// of them there is room for what is due, and the limits hold after each.
+func TestStormOfRecords(t *testing.T) {
+	config := defaults(IGMP)
+	config.MaxGroups, config.MaxSources = 500, 50
+	random := rand.New(rand.NewPCG(7, 8))
+	b := newBench(t, IGMP, config)
+	b.do([]string{"add"})
+	report := igmp.Report{Records: make([]igmp.Record, 1000)}
+	var packet []byte
+	queries := 0
+	for range 500 {
+		for i := range report.Records {
+			r := &report.Records[i]
+			r.Type = igmp.RecordType(random.IntN(8))
+			r.Group = random4(random, byte(224+random.IntN(16)), 1<<(1+random.IntN(20)))
+			r.Sources = r.Sources[:0]
+			for range random.IntN(8) {
+				r.Sources = append(r.Sources, random4(random, byte(random.IntN(256)), 1<<10))
+			}
+		}
+		host := addr("10.0.1.9")
+		packet, _ = igmp.AppendPacket(packet[:0], host, igmp.AllV3Routers, &report)
+		b.router.Handle(b.now, 1, packet)
+		checkBounds(t, b.router, config)
+		b.advance(b.now.Add(time.Second))
+		for _, line := range b.lines {
+			if strings.Contains(line, "query v3 * ") {
+				queries++
+			}
+		}
+		b.lines = b.lines[:0]
+	}
+	// At 0 s, 31.25 s, and each 125 s from there.
+	if queries != 5 {
+		t.Errorf("%d general queries in 500 s of storm, want 5", queries)
+	}
+	checkForgotten(t, b)
 }
 
 // random4 returns an address of net/8 with n possible values.
