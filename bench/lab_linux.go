@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"umroute/bench/result"
 	"umroute/bench/topology"
 	"umroute/mgm"
+	"umroute/tun/netns"
 )
 
 // labCommand is the first argument that a program starts itself with to be the
@@ -70,6 +72,10 @@ func serveLab() error {
 	}
 	file.Close()
 	defer conn.Close()
+	// The meter needs it. Without namespaces of its own the lab finds it up.
+	if err := netns.RaiseLoopback(); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
 	m, err := meter.Open()
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func newJudge() (*judge, *sink) {
 	return &judge{config: c, run: 77, numbering: numbering{2, 1}}, newSink(-1, 2)
 }
 
-func datagram(t *testing.T, run, flow, sequence uint64, size int) []byte {
+func datagram(t testing.TB, run, flow, sequence uint64, size int) []byte {
 	t.Helper()
 	d := load.Datagram{Stream: streamOf(run, flow), Sequence: sequence, Sent: time.Unix(1, 0),
 		Size: size}

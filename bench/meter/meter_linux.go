@@ -18,15 +18,16 @@ type Reading struct {
 	At      time.Time
 	Own     time.Duration // by this process: senders and receivers
 	Router  time.Duration // by the router's process, 0 without
-	SoftIRQ time.Duration // by the kernel threads that take what interrupts leave over
+	SoftIRQ time.Duration // in softirqs, as far as that is in none of the others
 	Busy    time.Duration // by all processors of the machine
 }
 
 // Usage is the processor time of a benchmark over some time.
 //
 // What the kernel does for a packet inside a sender's call is the sender's
-// time, and so are the softirqs that come with it, unless the kernel was built
-// with CONFIG_IRQ_TIME_ACCOUNTING: then they are nobody's and missing here.
+// time. So are the softirqs that come with it, unless the kernel was built with
+// CONFIG_IRQ_TIME_ACCOUNTING: then they are nobody's, and Total has all of the
+// machine's, those of others as well, in ticks of 10 ms.
 type Usage struct {
 	Elapsed time.Duration
 	Total   time.Duration // of everything that takes part
@@ -49,15 +50,21 @@ func (r Reading) Since(earlier Reading) Usage {
 // Meter knows whose time to read. Its methods are for one goroutine.
 type Meter struct {
 	threads []int // the kernel's softirq threads
+	apart   bool  // softirqs are counted by themselves, those threads' included
 }
 
-// Open finds the kernel's threads.
+// Open finds the kernel's threads, and how it counts. It needs loopback to be
+// up.
 func Open() (*Meter, error) {
+	apart, err := softIRQsApart()
+	if err != nil {
+		return nil, err
+	}
 	names, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {
 		return nil, err
 	}
-	m := new(Meter)
+	m := &Meter{apart: apart}
 	for _, name := range names {
 		// A process may end meanwhile.
 		text, err := os.ReadFile(name)
@@ -89,14 +96,22 @@ func (m *Meter) Read(router int) (Reading, error) {
 			return Reading{}, fmt.Errorf("read processor time of process %d: %w", router, err)
 		}
 	}
+	used, err := readProcessors()
+	if err != nil {
+		return Reading{}, err
+	}
+	r.Busy, r.SoftIRQ = used.busy, used.softIRQ
+	if m.apart {
+		return r, nil
+	}
+	r.SoftIRQ = 0
 	for _, pid := range m.threads {
 		// In a PID namespace of its own this process does not see them.
 		if used, err := clock(clockOf(pid)); err == nil {
 			r.SoftIRQ += used
 		}
 	}
-	r.Busy, err = m.busy()
-	return r, err
+	return r, nil
 }
 
 // clockOf is the processor clock of a process, as clock_getcpuclockid(3) makes
@@ -112,37 +127,42 @@ func clock(id int32) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// busy adds up the time in which processors were not idle.
-func (m *Meter) busy() (time.Duration, error) {
+// processors is what all processors together have been used for.
+type processors struct{ busy, softIRQ time.Duration }
+
+func readProcessors() (processors, error) {
 	const path = "/proc/stat"
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return processors{}, err
 	}
 	defer file.Close()
 	line, err := bufio.NewReader(file).ReadString('\n')
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", path, err)
+		return processors{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	return busyOf(line)
+	return parseProcessors(line)
 }
 
-// busyOf reads the first line of /proc/stat (proc_stat(5)): user, nice, system,
-// idle, iowait, irq, softirq, steal, and guests, which are part of user. What
-// was stolen was used by nobody here.
-func busyOf(line string) (time.Duration, error) {
+// parseProcessors reads the first line of /proc/stat (proc_stat(5)): user, nice,
+// system, idle, iowait, irq, softirq, steal, and guests, which are part of user.
+// What was stolen was used by nobody here.
+func parseProcessors(line string) (p processors, err error) {
 	fields := strings.Fields(line)
 	if len(fields) < 8 || fields[0] != "cpu" {
-		return 0, fmt.Errorf("read /proc/stat: unknown line %q", line)
+		return processors{}, fmt.Errorf("read /proc/stat: unknown line %q", line)
 	}
 	const tick = 10 * time.Millisecond // USER_HZ, on all machines that Go knows
-	var busy time.Duration
-	for _, i := range []int{1, 2, 3, 6, 7} {
+	const softIRQ = 7
+	for _, i := range []int{1, 2, 3, 6, softIRQ} {
 		ticks, err := strconv.ParseInt(fields[i], 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read /proc/stat: %w", err)
+			return processors{}, fmt.Errorf("read /proc/stat: %w", err)
 		}
-		busy += time.Duration(ticks) * tick
+		p.busy += time.Duration(ticks) * tick
+		if i == softIRQ {
+			p.softIRQ = time.Duration(ticks) * tick
+		}
 	}
-	return busy, nil
+	return p, nil
 }

@@ -22,13 +22,14 @@ func TestSince(t *testing.T) {
 	}
 }
 
-func TestBusyOf(t *testing.T) {
-	got, err := busyOf("cpu  10 20 30 4000 500 1 2 7000 8 9\n")
-	if want := 630 * time.Millisecond; err != nil || got != want {
+func TestParseProcessors(t *testing.T) {
+	got, err := parseProcessors("cpu  10 20 30 4000 500 1 2 7000 8 9\n")
+	want := processors{busy: 630 * time.Millisecond, softIRQ: 20 * time.Millisecond}
+	if err != nil || got != want {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
 	for _, line := range []string{"", "cpu 1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 x 3 4 5 6 7 8"} {
-		if _, err := busyOf(line); err == nil {
+		if _, err := parseProcessors(line); err == nil {
 			t.Errorf("%q: no error", line)
 		}
 	}

@@ -103,19 +103,40 @@ func TestFits(t *testing.T) {
 	}
 }
 
-func TestWith(t *testing.T) {
-	base := []Row{{Oifs: 4, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain}}
-	got := With(base, []int{1, 3}, []int{512}, nil, []string{Plain, Segment, Plain}, nil)
+func TestCombine(t *testing.T) {
+	got := Choice{Oifs: []int{1, 3}, Sizes: []int{512},
+		Senders: []string{Plain, Segment, Plain}}.Combine()
 	want := []Row{
 		{Oifs: 1, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain, Target: 1.4},
-		{Oifs: 1, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain, Target: .7},
 		{Oifs: 3, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain},
+		{Oifs: 1, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain, Target: .7},
 		{Oifs: 3, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Quick(), With(Quick(), nil, nil, nil, nil, nil)); diff != "" {
-		t.Errorf("unchanged rows (-want +got):\n%s", diff)
+	got = Choice{IPv6: true, Rate: 100}.Combine()
+	want = []Row{{Oifs: 4, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain, IPv6: true,
+		Rate: 100}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("paced rows (-want +got):\n%s", diff)
+	}
+}
+
+func TestAmong(t *testing.T) {
+	if diff := cmp.Diff(Quick(), Choice{}.Among(Quick())); diff != "" {
+		t.Errorf("open choice (-want +got):\n%s", diff)
+	}
+	got := Choice{Oifs: []int{8, 3}, Sizes: []int{512}, Flows: []int{1}}.Among(Quick())
+	want := []Row{
+		{Oifs: 8, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain, Target: 1.7},
+		{Oifs: 8, Size: 512, Flows: 1, Sender: Plain, Receiver: GRO, Target: 5},
+		{Oifs: 8, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain, Target: .8},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	if rows := (Choice{Oifs: []int{3}}).Among(Quick()); len(rows) != 0 {
+		t.Errorf("rows %v", rows)
 	}
 }

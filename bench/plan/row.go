@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Row is one thing to forward.
 type Row struct {
@@ -68,50 +65,4 @@ func (r Row) Fits(e Engine) error {
 		return fmt.Errorf("engine %s has neither senders nor receivers", e.Name)
 	}
 	return nil
-}
-
-// With returns the rows of base with each of the values given in turn in the
-// place of their own; a list that is empty leaves them as they are. A row that
-// was changed has the target of the row that it has become, if there is one.
-func With(base []Row, oifs, sizes, flows []int, senders, receivers []string) []Row {
-	rows := base
-	rows = vary(rows, oifs, func(r *Row, v int) { r.Oifs = v })
-	rows = vary(rows, sizes, func(r *Row, v int) { r.Size = v })
-	rows = vary(rows, flows, func(r *Row, v int) { r.Flows = v })
-	rows = vary(rows, senders, func(r *Row, v string) { r.Sender = v })
-	rows = vary(rows, receivers, func(r *Row, v string) { r.Receiver = v })
-	var unique []Row
-	for _, r := range rows {
-		r.Target = target(r)
-		if !slices.Contains(unique, r) {
-			unique = append(unique, r)
-		}
-	}
-	return unique
-}
-
-// vary gives one copy of each row for each value.
-func vary[T any](rows []Row, values []T, set func(*Row, T)) []Row {
-	if len(values) == 0 {
-		return rows
-	}
-	var all []Row
-	for _, r := range rows {
-		for _, v := range values {
-			set(&r, v)
-			all = append(all, r)
-		}
-	}
-	return all
-}
-
-// target is that of the closed-loop IPv4 row which is r otherwise.
-func target(r Row) float64 {
-	for _, known := range Quick() {
-		r.Target = known.Target
-		if r == known {
-			return known.Target
-		}
-	}
-	return 0
 }

@@ -22,8 +22,12 @@ func benchCommand() *cli.Command {
 		Action: rejectUnknown("umroute bench"),
 		Subcommands: []*cli.Command{
 			{
-				Name:   "run",
-				Usage:  "measure, without root, in namespaces of its own; print a table",
+				Name:  "run",
+				Usage: "measure, without root, in namespaces of its own; print a table",
+				Description: "Flags that take lists choose among the rows of --quick or --smoke. " +
+					"Without either,\neach combination of what they name is a row; " +
+					"without any, the rows are those of --quick,\nwith longer samples. " +
+					"\"umroute bench list\" shows them.",
 				Flags:  benchFlags(),
 				Action: benchRun,
 			},
@@ -83,29 +87,32 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 		}
 		o.Engines = engines
 	}
-	o.Rows = benchRows(c, o.Rows)
+	if o.Rows = benchRows(c, o.Rows); len(o.Rows) == 0 {
+		return o, usagef("no row has all that is asked for; without --quick and --smoke, " +
+			"each combination is one")
+	}
 	if err := o.Validate(); err != nil {
 		return o, usageError{err}
 	}
 	return o, nil
 }
 
-// benchRows changes rows as the flags say: what is named replaces what the rows
-// have, and a row of one kind alone is enough for that.
+// benchRows are the rows that the flags choose: among those of --quick or
+// --smoke, and without these each combination.
 func benchRows(c *cli.Context, rows []plan.Row) []plan.Row {
-	selects := false
-	for _, flag := range []string{"oifs", "sizes", "flows", "sender", "receiver", "rate"} {
-		selects = selects || c.IsSet(flag)
+	choice := plan.Choice{
+		Oifs: c.IntSlice("oifs"), Sizes: c.IntSlice("sizes"), Flows: c.IntSlice("flows"),
+		Senders: c.StringSlice("sender"), Receivers: c.StringSlice("receiver"),
+		IPv6: c.Bool("ipv6"), Rate: c.Float64("rate"),
 	}
-	if selects {
-		rows = []plan.Row{{Oifs: 4, Size: 512, Flows: 1, Sender: plan.Plain, Receiver: plan.Plain,
-			Rate: c.Float64("rate")}}
+	chosen := c.IsSet("rate")
+	for _, flag := range []string{"oifs", "sizes", "flows", "sender", "receiver"} {
+		chosen = chosen || c.IsSet(flag)
 	}
-	for i := range rows {
-		rows[i].IPv6 = c.Bool("ipv6")
+	if chosen && !c.Bool("quick") && !c.Bool("smoke") {
+		return choice.Combine()
 	}
-	return plan.With(rows, c.IntSlice("oifs"), c.IntSlice("sizes"), c.IntSlice("flows"),
-		c.StringSlice("sender"), c.StringSlice("receiver"))
+	return choice.Among(rows)
 }
 
 func benchRun(c *cli.Context) error {
