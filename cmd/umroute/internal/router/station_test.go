@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"umroute/tun/netns"
 	"umroute/tun/netns/netnstest"
 )
 
@@ -217,3 +218,6 @@ func (s *station) move(device string, to *netnstest.Host) {
 		return netlink.LinkSetNsFd(link, int(target.Fd()))
 	})
 }
+
+// inside runs f in the station's namespace, on any goroutine.
+func (s *station) inside(f func() error) error { return netns.Do(s.Netns(), f) }

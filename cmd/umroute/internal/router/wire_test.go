@@ -39,12 +39,22 @@ type message struct {
 // watch begins to look at what a device sends and receives.
 func watch(t testing.TB, host *netnstest.Host, device string) *wire {
 	t.Helper()
+	return watchProtocol(t, host, device, unix.ETH_P_ALL)
+}
+
+// watchIncoming begins to look at the IPv4 packets that a device receives.
+func watchIncoming(t testing.TB, host *netnstest.Host, device string) *wire {
+	t.Helper()
+	return watchProtocol(t, host, device, unix.ETH_P_IP) // packet(7): never sent ones
+}
+
+func watchProtocol(t testing.TB, host *netnstest.Host, device string, protocol uint16) *wire {
+	t.Helper()
 	index := host.Index(device)
 	var fd int
 	host.Do(func() (err error) {
-		// ETH_P_ALL in network byte order.
-		const all = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8
-		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, all)
+		all := protocol<<8 | protocol>>8 // network byte order
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(all))
 		if err != nil {
 			return err
 		}
@@ -66,19 +76,24 @@ func watch(t testing.TB, host *netnstest.Host, device string) *wire {
 	})
 	go func() {
 		defer close(ended)
-		b := make([]byte, 1<<16)
-		for {
-			select {
-			case <-quit:
-				return
-			default:
-			}
-			if n, _, err := unix.Recvfrom(fd, b, 0); err == nil {
-				w.note(time.Now(), b[:n])
-			}
-		}
+		w.read(fd, quit)
 	}()
 	return w
+}
+
+// read reads until quit is closed. The socket has a timeout.
+func (w *wire) read(fd int, quit <-chan struct{}) {
+	b := make([]byte, 1<<16)
+	for {
+		select {
+		case <-quit:
+			return
+		default:
+		}
+		if n, _, err := unix.Recvfrom(fd, b, 0); err == nil {
+			w.note(time.Now(), b[:n])
+		}
+	}
 }
 
 // note takes an IP packet.
@@ -123,6 +138,20 @@ func (w *wire) last(kind igmp.Type, source netip.Addr) (message, bool) {
 		}
 	}
 	return message{}, false
+}
+
+// longest returns the longest time between two messages of a kind from a
+// source, the end of the observation included.
+func (w *wire) longest(kind igmp.Type, source netip.Addr, begin, end time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	longest, last := time.Duration(0), begin
+	for _, m := range w.messages {
+		if m.kind == kind && m.source == source && m.at.After(begin) && m.at.Before(end) {
+			longest, last = max(longest, m.at.Sub(last)), m.at
+		}
+	}
+	return max(longest, end.Sub(last))
 }
 
 // number counts the messages of a kind from a source.
