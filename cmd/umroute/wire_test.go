@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -28,6 +29,12 @@ type datagram struct {
 	protocol            int
 	port                uint16 // destination
 	payload             string
+}
+
+// String shows what a failed test has to say of a packet.
+func (d datagram) String() string {
+	return fmt.Sprintf("%s to %s, TTL %d, protocol %d, port %d: %.40q", d.source, d.destination,
+		d.ttl, d.protocol, d.port, d.payload)
 }
 
 // watch follows a device of the station until the test ends.
