@@ -85,6 +85,7 @@ func newClient() (*client, error) {
 		Path: "/proc/self/exe", Args: []string{os.Args[0], labCommand},
 		ExtraFiles: []*os.File{theirs},
 	}}
+	// Nothing of it reaches the user's terminal but through ask.
 	c.command.Stderr = &c.complaint
 	return c, nil
 }
@@ -127,6 +128,7 @@ var errLab = errors.New("the lab ended")
 // ask sends one request and waits for the answer, or for ctx, which leaves the
 // lab of no further use.
 func (c *client) ask(ctx context.Context, asked request, takes time.Duration) (answer, error) {
+	// The lab finds its connection closed when it answers, and ends.
 	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
 	if err := c.conn.SetDeadline(time.Now().Add(takes + answerTimeout)); err != nil {
 		return answer{}, errors.Join(ctx.Err(), err)

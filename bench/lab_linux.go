@@ -61,7 +61,7 @@ type lab struct {
 // stage is one engine with its hosts.
 type stage struct {
 	topology *topology.Topology
-	router   engine.Router
+	router   engine.Router // ends before its topology does
 }
 
 func serveLab() error {
@@ -157,6 +157,7 @@ func (l *lab) measure(m measurement) (*result.Sample, error) {
 	if s == nil {
 		return nil, fmt.Errorf("engine %s is not prepared", m.Engine)
 	}
+	// Both around the whole run: to ask in the middle would cost the router time.
 	before, err := s.router.Dropped()
 	if err != nil {
 		return nil, err
@@ -203,6 +204,8 @@ func (s *stage) flood(r plan.Row) (*flood.Flood, error) {
 func (l *lab) sample(m measurement, t traffic, router int) (*result.Sample, error) {
 	t.Start()
 	time.Sleep(m.Warmup)
+	// Counters and clocks are read together, so that an interval that is longer
+	// than it should be, on a busy machine, is so for both.
 	from := t.Counters()
 	earlier, err := l.meter.Read(router)
 	time.Sleep(m.Duration)

@@ -19,6 +19,7 @@ const (
 
 // prove sees to it that what is measured works, with all receivers.
 func (s *stage) prove(v6 bool) error {
+	// Two flows, so that a table with room for one does not pass.
 	row := plan.Row{Oifs: len(s.topology.Receivers()), Size: 512, Flows: 2,
 		Sender: plan.Plain, Receiver: plan.Plain, Rate: proofRate, IPv6: v6}
 	for deadline := time.Now().Add(proofPatience); ; {

@@ -43,7 +43,8 @@ type session struct {
 	lab     *client
 	outcome Outcome
 	started time.Time
-	longest time.Duration // that a sample took
+	longest time.Duration   // that all engines together took for a row
+	told    map[string]bool // what was left out in an earlier round
 }
 
 // Run measures. Where it fails the outcome holds what it had until then.
@@ -56,7 +57,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	s := &session{Options: o, started: time.Now()}
+	s := &session{Options: o, started: time.Now(), told: make(map[string]bool)}
 	s.outcome.Facts = facts()
 	if err := s.open(); err != nil {
 		return s.outcome, err
@@ -66,6 +67,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err == nil {
 		err = s.measure(ctx)
 	}
+	// Whatever else went wrong then did so for that reason.
 	if ctx.Err() != nil {
 		err = ErrInterrupted
 	}
@@ -112,6 +114,7 @@ func (s *session) prepare(ctx context.Context) error {
 	var ready []plan.Engine
 	for _, e := range s.Engines {
 		p := preparation{Engine: e}
+		// As many receivers as the widest row needs serve the others as well.
 		for _, r := range s.Rows {
 			if err := r.Fits(e); err == nil {
 				p.Receivers, p.IPv6 = max(p.Receivers, r.Oifs), p.IPv6 || r.IPv6
@@ -141,45 +144,53 @@ func (s *session) prepare(ctx context.Context) error {
 // measure takes the samples: the engines in turn for each row, and then all of
 // it again, so that a disturbance meets few samples of each.
 func (s *session) measure(ctx context.Context) error {
-	failed := make(map[string]bool)
 	for round := range s.Repeats {
 		fmt.Fprintf(s.Progress, "round %d of %d: %d rows, %d engines, %.0f s so far\n", round+1,
 			s.Repeats, len(s.Rows), len(s.Engines), time.Since(s.started).Seconds())
 		for _, r := range s.Rows {
-			for _, e := range s.Engines {
-				if s.Limit > 0 && time.Since(s.started)+s.longest > s.Limit {
-					s.leaveOut(fmt.Sprintf("the rest of round %d", round+1),
-						fmt.Errorf("the time of %v is over", s.Limit))
-					return nil
-				}
-				what := fmt.Sprintf("%s, %s", e, describe(r))
-				err := r.Fits(e)
-				if err == nil {
-					err = s.take(ctx, e, r)
-				}
-				if ctx.Err() != nil || errors.Is(err, errLab) {
-					return err
-				}
-				if err != nil && !failed[what] {
-					failed[what] = true
-					s.leaveOut(what, err)
-				}
+			if s.Limit > 0 && time.Since(s.started)+s.longest > s.Limit {
+				s.leaveOut(fmt.Sprintf("the rest of round %d", round+1),
+					fmt.Errorf("the time of %v is over", s.Limit))
+				return nil
+			}
+			if err := s.compare(ctx, r); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
+// compare takes one sample of a row by each engine. Only what ends the run is
+// an error.
+func (s *session) compare(ctx context.Context, r plan.Row) error {
+	began := time.Now()
+	for _, e := range s.Engines {
+		err := r.Fits(e)
+		if err == nil {
+			err = s.take(ctx, e, r)
+		}
+		if ctx.Err() != nil || errors.Is(err, errLab) {
+			return err
+		}
+		what := fmt.Sprintf("%s, %s", e, describe(r))
+		if err != nil && !s.told[what] {
+			s.told[what] = true
+			s.leaveOut(what, err)
+		}
+	}
+	s.longest = max(s.longest, time.Since(began))
+	return nil
+}
+
 // take takes one sample.
 func (s *session) take(ctx context.Context, e plan.Engine, r plan.Row) error {
-	began := time.Now()
 	sample, err := s.lab.measure(ctx, measurement{
 		Engine: e, Row: r, Warmup: s.Warmup, Duration: s.Duration,
 	})
 	if err != nil {
 		return err
 	}
-	s.longest = max(s.longest, time.Since(began))
 	s.outcome.Samples = append(s.outcome.Samples, sample)
 	return nil
 }

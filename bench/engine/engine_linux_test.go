@@ -50,7 +50,8 @@ func TestGroups(t *testing.T) {
 			t.Errorf("IPv6 %v: %d different groups, want %d", v6, len(seen), want)
 		}
 	}
-	if got := Group(0, false).String() + " " + Group(0, true).String(); got != "239.7.0.1 ff15::7:1" {
+	got := Group(0, false).String() + " " + Group(0, true).String()
+	if got != "239.7.0.1 ff15::7:1" {
 		t.Errorf("first groups %s", got)
 	}
 }

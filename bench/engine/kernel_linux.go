@@ -55,6 +55,8 @@ func (k *kernel) open(family, ports int) error {
 	if err != nil {
 		return fmt.Errorf("open a raw %s socket: %w", api.name, err)
 	}
+	// linux/mroute.h: the socket that began it owns the forwarding; its end is
+	// the end of all interfaces and entries.
 	k.sockets[family] = os.NewFile(uintptr(fd), api.name)
 	err = unix.SetsockoptInt(fd, api.level, mrtInit, 1)
 	if errors.Is(err, unix.ENOPROTOOPT) || errors.Is(err, unix.EOPNOTSUPP) {

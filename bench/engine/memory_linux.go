@@ -101,6 +101,7 @@ func (s *spring) Read(bufs [][]byte, sizes []int) (int, error) {
 	if s.closed.Load() {
 		return 0, os.ErrClosed
 	}
+	// Copied anew each time, since the forwarder changes the TTL in place.
 	for i := range bufs {
 		sizes[i] = copy(bufs[i], s.packets[s.next])
 		if s.next++; s.next == len(s.packets) {
@@ -122,7 +123,7 @@ func (s *spring) Close() error {
 type drain struct {
 	memoryDevice
 	written atomic.Uint64
-	_       [64]byte
+	_       [64]byte // drains do not share cache lines
 }
 
 func (*drain) Read([][]byte, []int) (int, error) { return 0, io.EOF }

@@ -68,6 +68,7 @@ func (n *naive) forward(one [][]byte) {
 		return
 	}
 	n.mu.RLock()
+	// Port 0 leads to the sender. An unknown flow has no outputs.
 	outputs := n.devices[1:]
 	outputs = outputs[:n.flows[f]]
 	n.mu.RUnlock()
@@ -75,6 +76,7 @@ func (n *naive) forward(one [][]byte) {
 		n.unknown.Add(1)
 		return
 	}
+	// Once, and then the same bytes to all.
 	decrement(one[0])
 	for _, device := range outputs {
 		if _, err := device.Write(one); err != nil {

@@ -74,6 +74,7 @@ func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
 		command: &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], RouterCommand},
 			ExtraFiles:  []*os.File{theirs},
 			SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}}
+	// What it prints, it prints when it ends: see failure.
 	p.command.Stderr = &p.complaint
 	asked := start{Engine: e}
 	for i, h := range t.Hosts {
@@ -84,6 +85,7 @@ func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
 		}
 		defer namespace.Close()
 		p.command.ExtraFiles = append(p.command.ExtraFiles, namespace)
+		// The router opens the devices itself, as the product does.
 		asked.Ports = append(asked.Ports, port{
 			Descriptor: firstNamespace + i, Addresses: h.Gateways, Peer: h.Addresses,
 		})
@@ -132,6 +134,7 @@ func (p *process) Dropped() (map[string]uint64, error) {
 // PID implements Router.
 func (p *process) PID() int { return p.command.Process.Pid }
 
+// ask sends one request and waits for its answer.
 func (p *process) ask(asked request) (answer, error) {
 	if err := p.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return answer{}, err

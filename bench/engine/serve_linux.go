@@ -48,6 +48,7 @@ func serve() error {
 	file.Close()
 	defer conn.Close()
 	requests, answers := json.NewDecoder(conn), json.NewEncoder(conn)
+	// Requests come between samples, so nothing here disturbs one.
 	var engine forwarder
 	for {
 		var asked request
@@ -105,6 +106,7 @@ func open(s start) (forwarder, error) {
 	if len(s.Ports) == 0 {
 		return engine, nil
 	}
+	// A table of a few flows would fit into a cache as no router's does.
 	for _, source := range s.Ports[0].Peer {
 		for _, f := range unusedFlows(source.Addr()) {
 			if err := engine.route(f, len(s.Ports)-1); err != nil {

@@ -68,6 +68,7 @@ func New(c Config, t *topology.Topology, n int) (*Flood, error) {
 	if c.Window == 0 {
 		c.Window = DefaultWindow
 	}
+	// Random, so that stragglers of an earlier run are known as such.
 	run := rand.Uint64() / maxFlows
 	f := &Flood{config: c, room: -1, quit: -1}
 	f.judge = &judge{config: c, run: run,
@@ -83,6 +84,7 @@ func New(c Config, t *topology.Topology, n int) (*Flood, error) {
 }
 
 func (f *Flood) open(t *topology.Topology, n int, run uint64) error {
+	// The sinks first: what the source sends early must find them.
 	for _, h := range t.Receivers()[:n] {
 		fd, err := inside(h, f.config, sinkSocket)
 		if err != nil {
@@ -128,6 +130,8 @@ func (f *Flood) Start() {
 		ended := make(chan error, 1)
 		f.threads[i] = ended
 		go func() {
+			// Both wait in the kernel most of the time, and a thread that is the
+			// goroutine's own wakes without the runtime's scheduler.
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			ended <- run()
@@ -142,6 +146,7 @@ func (f *Flood) Counters() Counters {
 
 // Stop ends the traffic, waits for what is under way, and reports.
 func (f *Flood) Stop() (Report, error) {
+	// In this order: the sinks must know how much there is to wait for.
 	f.stopping.Store(true)
 	err := <-f.threads[0]
 	signal(f.quit)

@@ -59,6 +59,7 @@ func (j *judge) take(s *sink, m message, now time.Time) {
 	if s.inspecting {
 		j.inspect(s, m)
 	}
+	// The last datagram of a message may be shorter than the others.
 	size := m.segment
 	if size == 0 || size > len(m.data) {
 		size = len(m.data)
@@ -90,6 +91,7 @@ func (j *judge) datagram(s *sink, payload []byte, now time.Time) {
 		s.corrupt++
 		return
 	}
+	// Streams of other runs are out of range, those below by wrapping around.
 	flow := uint64(d.Stream) - uint64(streamOf(j.run, 0))
 	if flow >= uint64(len(s.flows)) {
 		s.stale++
@@ -119,6 +121,7 @@ const controlSize = 64 // TTL and segment size
 func newInbox(gro bool) *inbox {
 	count, size := 64, 2048
 	if gro {
+		// Fewer, as all of them together should stay in a cache.
 		count, size = 16, 1<<16
 	}
 	b := &inbox{
@@ -139,6 +142,7 @@ func newInbox(gro bool) *inbox {
 
 // receive takes what is at hand, with sources and control messages if asked.
 func (b *inbox) receive(fd int, names, controls bool) (int, unix.Errno) {
+	// The kernel writes back how much of each it used.
 	for i := range b.headers {
 		h := &b.headers[i].Hdr
 		h.Name, h.Namelen, h.Control = nil, 0, nil
@@ -192,6 +196,7 @@ func (m *message) readControls(b []byte) {
 			h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_HOPLIMIT:
 			m.ttl = int(value)
 		}
+		// The kernel pads each message to the alignment of the next.
 		space := unix.CmsgSpace(int(h.Len) - unix.CmsgLen(0))
 		if space <= 0 || space > len(b) {
 			return

@@ -61,6 +61,7 @@ func sourceSocket(c Config, device *net.Interface) (int, error) {
 		}
 	}
 	if c.Segment {
+		// From here on the kernel cuts each message into datagrams of this size.
 		options = append(options, option{unix.IPPROTO_UDP, udpSegment, c.Size})
 	}
 	err = setOptions(fd, options...)
@@ -68,6 +69,8 @@ func sourceSocket(c Config, device *net.Interface) (int, error) {
 		err = unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF,
 			&unix.IPMreqn{Ifindex: int32(device.Index)})
 	}
+	// The source is part of the flows that are routed: not for the kernel to
+	// choose.
 	if err == nil {
 		err = unix.Bind(fd, sockaddr(c.Source, 0))
 	}
@@ -94,6 +97,7 @@ func sinkSocket(c Config, device *net.Interface) (int, error) {
 	if c.GRO {
 		options = append(options, option{unix.IPPROTO_UDP, udpGRO, 1})
 	}
+	// The device is bound by the memberships; one port is enough for all groups.
 	any := netip.IPv4Unspecified()
 	if v6 {
 		any = netip.IPv6Unspecified()

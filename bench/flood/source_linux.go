@@ -18,6 +18,9 @@ type source struct {
 	run       uint64 // of this process, in each stream ID
 	next      uint64 // number of the next datagram
 
+	// The pointers from headers to vectors to buffers are set once: a turn only
+	// writes the bytes anew.
+
 	buffers []byte // of one turn
 	headers []unix.Mmsghdr
 	vectors []unix.Iovec
@@ -27,6 +30,7 @@ type source struct {
 }
 
 func newSource(c Config, fd int, run uint64) *source {
+	// A turn is one message of many datagrams, or many messages of one.
 	each := c.run()
 	messages := turn / each
 	s := &source{
@@ -64,6 +68,7 @@ func (s *source) name(i int, flow uint64) {
 func (s *source) fill(limit int, now time.Time) (messages int, err error) {
 	each := int(s.numbering.run)
 	messages = min(limit/each, len(s.headers))
+	// All datagrams of a turn have one time: they leave in one call.
 	for i := range messages * each {
 		flow, sequence := s.numbering.locate(s.next + uint64(i))
 		if i%each == 0 {
@@ -91,10 +96,14 @@ func (s *source) send(limit int) (int, error) {
 		uintptr(unsafe.Pointer(&s.headers[0])), uintptr(messages), unix.MSG_DONTWAIT, 0, 0)
 	switch errno {
 	case 0:
+		// Numbers that the kernel did not take are used again, so that what no
+		// sink gets was lost on the way and not here.
 		sent := int(n) * int(s.numbering.run)
 		s.next += uint64(sent)
 		return sent, nil
 	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		// The router is behind. To try on at full speed would take the processor
+		// away from it.
 		s.failed[errno]++
 		pause(time.Millisecond)
 		return 0, nil

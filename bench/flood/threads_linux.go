@@ -25,6 +25,7 @@ func (f *Flood) send() error {
 	for !f.stopping.Load() {
 		next := f.source.next
 		done := max(f.acked.Load(), forgiven)
+		// Only whole turns: a call costs the same for one datagram as for many.
 		if room := f.config.Window - int(next-min(next, done)); room >= turn {
 			if err := f.sendTurn(room); err != nil {
 				return err
@@ -36,6 +37,8 @@ func (f *Flood) send() error {
 		if err != nil {
 			return err
 		}
+		// What is lost is never acknowledged; without this, one lost datagram at
+		// the end of a window would stop the traffic for good.
 		if !moved && f.acked.Load() <= done {
 			forgiven = next
 			f.stalls++
@@ -72,6 +75,7 @@ func (f *Flood) sendPaced() error {
 	for !f.stopping.Load() {
 		n := p.due(time.Now())
 		if n < f.config.run() {
+			// A message that is not full yet must not make this a busy loop.
 			pause(max(time.Until(p.next()), 20*time.Microsecond))
 			continue
 		}
@@ -90,6 +94,7 @@ func newSink(fd, flows int) *sink {
 
 // receive is the sinks' thread.
 func (f *Flood) receive() error {
+	// Memory is taken before traffic flows, and none from then on.
 	box := newInbox(f.config.GRO)
 	fds := []unix.PollFd{{Fd: int32(f.quit), Events: unix.POLLIN}}
 	for _, s := range f.sinks {
@@ -133,6 +138,8 @@ func (f *Flood) collect(box *inbox, s *sink) error {
 	if errno != 0 {
 		return errno
 	}
+	// One time for the batch: what waited in the socket has come before it was
+	// taken, and that wait is part of the latency.
 	now := time.Now()
 	before := s.received
 	for i := range n {
@@ -153,6 +160,8 @@ func (f *Flood) acknowledge() {
 		slowest = min(slowest, s.reached)
 	}
 	f.acked.Store(slowest)
+	// The source publishes what it wants before it looks at acked again, so one
+	// of the two sees the other's step.
 	if wanted := f.wanted.Load(); wanted != 0 && slowest >= wanted {
 		if f.wanted.CompareAndSwap(wanted, 0) {
 			signal(f.room)
@@ -164,6 +173,7 @@ func (f *Flood) acknowledge() {
 func (f *Flood) complete() bool {
 	sent := f.sent.Load()
 	for _, s := range f.sinks {
+		// The first is cheap and most often enough.
 		if s.reached < sent || s.lost(sent) > 0 {
 			return false
 		}

@@ -92,6 +92,7 @@ func Summarize(samples []Sample) []Summary {
 
 // summarize sums up samples of one row by one engine.
 func summarize(samples []Sample) Summary {
+	// Loss and faults count wherever they happen; only speed is the machine's.
 	kept := quiet(samples)
 	over := func(f func(Sample) float64) Range {
 		var values []float64

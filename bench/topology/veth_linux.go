@@ -43,6 +43,8 @@ func (t *Topology) join(i int, h Host) error {
 		return err
 	}
 	defer target.Close()
+	// The pair is made where both ends can be named: one end is born in the
+	// host's namespace, and no name clashes on the way.
 	err = t.Router.Do(func() error {
 		pair := &netlink.Veth{
 			LinkAttrs:     netlink.LinkAttrs{Name: Port(i)},

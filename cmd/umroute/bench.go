@@ -51,11 +51,13 @@ func benchFlags() []cli.Flag {
 		&cli.IntSliceFlag{Name: "flows", Usage: "numbers of flows, as `N,N...`"},
 		&cli.StringSliceFlag{Name: "sender", Usage: "`KIND`s: plain, segment"},
 		&cli.StringSliceFlag{Name: "receiver", Usage: "`KIND`s: plain, gro"},
-		&cli.Float64Flag{Name: "rate", Usage: "`DATAGRAMS` per second, to see the latency; " +
-			"0 is a closed loop"},
+		&cli.Float64Flag{Name: "rate", Usage: "`DATAGRAMS` per second, to see the latency",
+			DefaultText: "a closed loop"},
 		&cli.BoolFlag{Name: "ipv6", Usage: "IPv6 in the place of IPv4"},
-		&cli.DurationFlag{Name: "duration", Usage: "of each sample (default: 1s, or less)"},
-		&cli.IntFlag{Name: "repeats", Usage: "samples of each row by each engine"},
+		&cli.DurationFlag{Name: "duration", Usage: "`TIME` that each sample measures",
+			DefaultText: "1s; 180ms with --quick, 100ms with --smoke"},
+		&cli.IntFlag{Name: "repeats", Usage: "`N` samples of each row by each engine",
+			DefaultText: "5; 3 with --quick, 2 with --smoke"},
 	}
 }
 
@@ -123,23 +125,24 @@ func benchRun(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var file *os.File
+	if path := c.String("o"); path != "" {
+		// Before the run: it would be a pity to fail after it.
+		if file, err = os.Create(path); err != nil {
+			return err
+		}
+		defer file.Close()
+	}
 	outcome, err := bench.Run(c.Context, options)
 	if len(outcome.Samples) == 0 {
 		return err
 	}
 	err = errors.Join(err, result.WriteTable(c.App.Writer, result.Summarize(outcome.Samples)))
-	if path := c.String("o"); path != "" {
-		err = errors.Join(err, writeSamples(path, outcome))
+	if file != nil {
+		err = errors.Join(err,
+			result.WriteBenchmark(file, outcome.Facts, outcome.Samples), file.Close())
 	}
 	return err
-}
-
-func writeSamples(path string, outcome bench.Outcome) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(result.WriteBenchmark(file, outcome.Facts, outcome.Samples), file.Close())
 }
 
 func benchList(c *cli.Context) error {
