@@ -18,7 +18,7 @@ func membershipCommand(verb string) *cli.Command {
 	return &cli.Command{
 		Name: verb, Usage: usage, ArgsUsage: "GROUP",
 		Flags: routerFlags(
-			&cli.StringFlag{Name: "interface", Required: true, Usage: "the interface's `NAME`"},
+			&cli.StringFlag{Name: "interface", Usage: "the interface's `NAME` (needed)"},
 			&cli.StringFlag{Name: "source", Usage: "only from this `ADDRESS`"},
 		),
 		Action: func(c *cli.Context) error { return changeMembership(c, verb) },
@@ -26,6 +26,9 @@ func membershipCommand(verb string) *cli.Command {
 }
 
 func changeMembership(c *cli.Context, verb string) error {
+	if err := needed(c, "interface"); err != nil {
+		return err
+	}
 	if c.NArg() != 1 {
 		return usagef("%s: give one GROUP, behind the flags", verb)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/demo"
 	"umroute/tun"
 )
@@ -50,13 +51,23 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return statusDone
 	}
-	if _, silent := errors.AsType[silentError](err); !silent {
-		fmt.Fprintf(stderr, "umroute: %v\n", err)
-	}
+	tell(stderr, err)
 	if _, usage := errors.AsType[usageError](err); usage {
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// tell prints an error. What is wrong with a configuration begins with the file
+// and the line, as editors expect it.
+func tell(stderr io.Writer, err error) {
+	if problems, wrong := errors.AsType[config.Problems](err); wrong {
+		fmt.Fprintln(stderr, problems)
+		return
+	}
+	if _, silent := errors.AsType[silentError](err); !silent {
+		fmt.Fprintf(stderr, "umroute: %v\n", err)
+	}
 }
 
 // usageError marks an error of the command line or the configuration.
@@ -114,9 +125,21 @@ func rejectUnknown(parent string) cli.ActionFunc {
 			}
 			return usageError{silentError{errors.New("no command given")}}
 		}
-		return usagef("%s: unknown command %q; run '%s --help' for the list",
-			parent, c.Args().First(), parent)
+		return usagef("unknown command %q; run '%s --help' for the list",
+			c.Args().First(), parent)
 	}
+}
+
+// needed refuses a command line without one of its flags. The library's own
+// check would print the help, and give no way to know a wrong usage.
+func needed(c *cli.Context, flags ...string) error {
+	for _, flag := range flags {
+		if !c.IsSet(flag) {
+			return usagef("%s: --%s is needed; run '%s --help' for the flags", c.Command.Name,
+				flag, c.Command.HelpName)
+		}
+	}
+	return nil
 }
 
 // noArguments refuses what stands behind the flags. The flag package ends at

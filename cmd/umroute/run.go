@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,7 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "run",
 		Usage: "run a router in the foreground",
-		Flags: routerFlags(configFlag(false)),
+		Flags: routerFlags(configFlag()),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
@@ -40,18 +41,18 @@ func runCommand() *cli.Command {
 	}
 }
 
-func configFlag(required bool) cli.Flag {
-	return &cli.StringFlag{Name: "config", Aliases: []string{"c"}, Required: required,
-		TakesFile: true, Usage: "the configuration `FILE` (YAML)"}
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config", Aliases: []string{"c"}, TakesFile: true,
+		Usage: "the configuration `FILE` (YAML)"}
 }
 
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "check",
 		Usage: "validate a configuration; print what is wrong, with line and column",
-		Flags: []cli.Flag{configFlag(true)},
+		Flags: []cli.Flag{configFlag()},
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+			if err := cmp.Or(needed(c, "config"), noArguments(c)); err != nil {
 				return err
 			}
 			settings, err := loadConfig(c.String("config"))

@@ -15,8 +15,8 @@ import (
 // groupFlags name the traffic of "umroute send" and "umroute recv".
 func groupFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "group", Required: true, Usage: "the multicast `GROUP`"},
-		&cli.UintFlag{Name: "port", Required: true, Usage: "the UDP `PORT`"},
+		&cli.StringFlag{Name: "group", Usage: "the multicast `GROUP` (needed)"},
+		&cli.UintFlag{Name: "port", Usage: "the UDP `PORT` (needed)"},
 		&cli.StringFlag{Name: "interface", Usage: "the `DEVICE` (default: by route)"},
 		&cli.BoolFlag{Name: "json", Usage: "print the report as JSON"},
 	}, more...)
@@ -24,6 +24,9 @@ func groupFlags(more ...cli.Flag) []cli.Flag {
 
 // groupAndPort reads the flags that both commands share.
 func groupAndPort(c *cli.Context) (netip.AddrPort, error) {
+	if err := needed(c, "group", "port"); err != nil {
+		return netip.AddrPort{}, err
+	}
 	group, err := netip.ParseAddr(c.String("group"))
 	if err != nil || !group.IsMulticast() {
 		return netip.AddrPort{}, usagef("--group: %q is no multicast group", c.String("group"))
