@@ -209,6 +209,23 @@ func BenchmarkTable(b *testing.B) {
 	}
 }
 
+// BenchmarkTablePut replaces entries in the table alone.
+func BenchmarkTablePut(b *testing.B) {
+	const flows = 100_000
+	t := newTable()
+	entries := make([]*entry, flows)
+	for n := range entries {
+		entries[n] = &entry{key: keyOf(benchFlow(n, false))}
+		t.put(entries[n])
+	}
+	rand.New(rand.NewPCG(4, 4)).Shuffle(flows, func(i, j int) {
+		entries[i], entries[j] = entries[j], entries[i]
+	})
+	for n := 0; b.Loop(); n++ {
+		t.put(entries[n%flows])
+	}
+}
+
 // BenchmarkMiss floods a router with new flows beyond its limits.
 func BenchmarkMiss(b *testing.B) {
 	w := benchRouter(b, 0, 1, false, tun.KindTUN)

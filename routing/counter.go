@@ -12,6 +12,8 @@ import "sync/atomic"
 // Builds with the race detector, which cannot know that, use atomic adds.
 type counter struct{ n uint64 }
 
+// add is for the one goroutine that writes the counter.
 func (c *counter) add(n uint64) { c.n += n }
 
+// load is for any goroutine.
 func (c *counter) load() uint64 { return atomic.LoadUint64(&c.n) }

@@ -31,11 +31,12 @@ type output struct {
 // survive a replacement. The plane's lock guards it, but for wrongIf, reported
 // and the counters.
 type flow struct {
-	creator  *port // whose limit of flows this one counts against
+	first    tally    // in place, as most flows need no other
+	others   []*tally // the one in use last, unless that is first
+	creator  *port    // whose limit of flows this one counts against
 	oifs     []mgm.Iface
-	tallies  []*tally // the one in use last
-	uninit   uint64   // packets that came while there was no entry yet
-	overflow uint64   // those of them that found no place to wait
+	uninit   uint64 // packets that came while there was no entry yet
+	overflow uint64 // those of them that found no place to wait
 
 	wrongIf  atomic.Uint64 // packets on another interface
 	reported atomic.Int64  // when one was reported last, in Unix nanoseconds
@@ -72,16 +73,16 @@ type placedOIF struct {
 	place uint32
 }
 
-// tallyFor gives the tally of flow f for packets that come in by in, with
-// places for oifs.
-func (f *flow) tallyFor(in *port, oifs []mgm.Iface) *tally {
-	for i, t := range slices.Backward(f.tallies) {
-		if t.in == in && t.fits(oifs) {
-			f.tallies = append(slices.Delete(f.tallies, i, i+1), t)
-			return t
-		}
-	}
-	t := &tally{flow: f, in: in}
+// newFlow makes a flow whose entry is to come in by in and leave by oifs.
+func newFlow(in *port, oifs []mgm.Iface) *flow {
+	f := new(flow)
+	f.first.init(f, in, oifs)
+	return f
+}
+
+// init makes t ready to count, with places for oifs.
+func (t *tally) init(f *flow, in *port, oifs []mgm.Iface) {
+	t.flow, t.in = f, in
 	t.handed = t.few[:]
 	if len(oifs) > len(t.few) {
 		// Room for some more, so that joins one by one leave few tallies behind.
@@ -89,34 +90,48 @@ func (f *flow) tallyFor(in *port, oifs []mgm.Iface) *tally {
 	}
 	if len(oifs) > 0 {
 		t.unsent = make([]unsent, len(t.handed))
-		t.fits(oifs)
 	}
-	f.tallies = append(f.tallies, t)
-	return t
 }
 
-// fits gives places to those of oifs that have none, if there are enough.
-func (t *tally) fits(oifs []mgm.Iface) bool {
-	missing := 0
-	for _, oif := range oifs {
-		if _, found := t.search(oif); !found {
-			missing++
+// tallyFor gives the tally of flow f for packets that come in by in, and the
+// places of oifs in it, appended to places.
+func (f *flow) tallyFor(in *port, oifs []mgm.Iface, places []uint32) (*tally, []uint32) {
+	for i, t := range slices.Backward(f.others) {
+		if t.in != in {
+			continue
+		}
+		if places, ok := t.place(oifs, places); ok {
+			f.others = append(slices.Delete(f.others, i, i+1), t)
+			return t, places
 		}
 	}
-	if len(t.oifs)+missing > len(t.unsent) {
-		return false
-	}
-	if missing == 0 {
-		return true
-	}
-	t.oifs = slices.Grow(t.oifs, missing)
-	for _, oif := range oifs {
-		if at, found := t.search(oif); !found {
-			place := uint32(len(t.oifs))
-			t.oifs = slices.Insert(t.oifs, at, placedOIF{oif, place})
+	if f.first.in == in {
+		if places, ok := f.first.place(oifs, places); ok {
+			return &f.first, places
 		}
 	}
-	return true
+	t := new(tally)
+	t.init(f, in, oifs)
+	f.others = append(f.others, t)
+	places, _ = t.place(oifs, places)
+	return t, places
+}
+
+// place appends the places of oifs, and gives one to those that have none. It
+// says no where t has too few.
+func (t *tally) place(oifs []mgm.Iface, places []uint32) ([]uint32, bool) {
+	for _, oif := range oifs {
+		at, found := t.search(oif)
+		if !found {
+			next := len(t.oifs)
+			if next == len(t.unsent) {
+				return nil, false
+			}
+			t.oifs = slices.Insert(t.oifs, at, placedOIF{oif, uint32(next)})
+		}
+		places = append(places, t.oifs[at].place)
+	}
+	return places, true
 }
 
 // search finds the position of oif in t.oifs.
@@ -127,6 +142,18 @@ func (t *tally) search(oif mgm.Iface) (at int, found bool) {
 		}
 		return o.iface.NextHop.Compare(oif.NextHop)
 	})
+}
+
+// tallies goes over all tallies of the flow.
+func (f *flow) tallies(yield func(*tally) bool) {
+	if !yield(&f.first) {
+		return
+	}
+	for _, t := range f.others {
+		if !yield(t) {
+			return
+		}
+	}
 }
 
 // stats adds the counters of all tallies, with the interfaces in the order of
@@ -141,7 +168,7 @@ func (f *flow) stats() mgm.ForwarderStats {
 	for i, oif := range f.oifs {
 		s.OIFs[i].Iface = oif
 	}
-	for _, t := range f.tallies {
+	for t := range f.tallies {
 		s.InPackets += t.packets.load()
 		s.InOctets += t.octets.load()
 		s.Negative += t.negative.load()

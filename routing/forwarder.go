@@ -107,6 +107,7 @@ func (f *Forwarder) Plane(v6 bool) mgm.Forwarder { return f.plane(v6) }
 // for their timeout.
 func (f *Forwarder) Bind(v6 bool, u Upcall) { f.plane(v6).upcall.Store(&u) }
 
+// plane is Plane for the forwarder's own use.
 func (f *Forwarder) plane(v6 bool) *plane {
 	if v6 {
 		return f.planes[1]

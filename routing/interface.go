@@ -110,6 +110,7 @@ type port struct {
 	sent []*outLane // one per worker that has sent here
 }
 
+// newPort makes a port without an interface.
 func newPort(index, slot uint32) *port {
 	return &port{
 		index:  index,

@@ -38,10 +38,12 @@ func (a address) addr(v6 bool) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+// keyOf gives the key of a flow, in the table of its family.
 func keyOf(f mgm.Flow) key {
 	return key{source: addressOf(f.Source), group: addressOf(f.Group)}
 }
 
+// flow is the inverse of keyOf.
 func (k key) flow(v6 bool) mgm.Flow {
 	return mgm.Flow{Source: k.source.addr(v6), Group: k.group.addr(v6)}
 }
@@ -58,6 +60,8 @@ func (k *key) hash(seed *[4]uint64) uint64 {
 // groupRange is a range of groups that a scope boundary keeps in.
 type groupRange struct{ prefix, mask address }
 
+// rangeOf gives the groups that p covers. For IPv4 the high half of an address
+// is 0 on both sides of every comparison.
 func rangeOf(p netip.Prefix) groupRange {
 	var r groupRange
 	host := p.Addr().BitLen() - p.Bits()

@@ -19,40 +19,57 @@ func changed(b []byte, at int, with ...byte) []byte {
 	return b
 }
 
-func TestParse(t *testing.T) {
+// What a row of the tests of parse wants besides a reason to drop.
+const (
+	isData = Drop(255) // to be forwarded
+	isHost = Drop(254) // to be punted
+)
+
+// parseTest is a packet and what parse is to say of it.
+type parseTest struct {
+	name   string
+	packet []byte
+	want   Drop
+}
+
+func runParseTests(t *testing.T, tests []parseTest) {
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var p packet
+			buf := append(make([]byte, headroom), tt.packet...)
+			v, reason := p.parse(buf, headroom, len(buf))
+			want := map[Drop]verdict{isData: forward, isHost: punt}[tt.want]
+			if tt.want < drops {
+				want = drop
+			}
+			if v != want || v == drop && reason != tt.want {
+				t.Errorf("verdict %d, reason %v, want %d", v, reason, tt.want)
+			}
+		})
+	}
+}
+
+func TestParse4(t *testing.T) {
 	v4 := func(source, group string) []byte {
 		return ipv4{source: source, group: group, ttl: 9, payload: []byte("payload!")}.bytes()
 	}
-	v6 := func(source, group string) []byte {
-		return ipv6{source: source, group: group, hops: 9, payload: []byte("payload!")}.bytes()
-	}
-	hop := func(next byte, payload ...byte) []byte {
-		return ipv6{source: "fd00::1", group: "ff0e::1", hops: 9,
-			hopByHop: []byte{next, 0, 5, 2, 0, 0, 1, 0}, payload: payload}.bytes()
-	}
-	good4, good6 := v4("10.0.0.1", "239.1.1.1"), v6("fd00::1", "ff0e::1")
-	const data = Drop(255) // in the table: to be forwarded
-	const host = Drop(254) // in the table: to be punted
-	tests := []struct {
-		name   string
-		packet []byte
-		want   Drop
-	}{
-		{"IPv4", good4, data},
-		{"IPv4, trailing bytes", append(bytes.Clone(good4), 0, 0, 0), data},
+	good4 := v4("10.0.0.1", "239.1.1.1")
+	runParseTests(t, []parseTest{
+		{"IPv4", good4, isData},
+		{"IPv4, trailing bytes", append(bytes.Clone(good4), 0, 0, 0), isData},
 		{"IPv4, options", ipv4{source: "10.0.0.1", group: "239.1.1.1", ttl: 9,
-			options: []byte{148, 4, 0, 0}}.bytes(), data},
+			options: []byte{148, 4, 0, 0}}.bytes(), isData},
 		{"IPv4, fragment", ipv4{source: "10.0.0.1", group: "239.1.1.1", ttl: 9,
-			field: flagMoreFragments | 5}.bytes(), data},
-		{"IPv4, TTL 0", changed(good4, 8, 0), data},
-		{"IPv4, source-specific group", v4("192.0.2.1", "232.0.0.1"), data},
-		{"IPv4, internetwork control block", v4("10.0.0.1", "224.0.1.1"), data},
-		{"IPv4, broadcast", v4("10.0.0.1", "255.255.255.255"), host},
-		{"IPv4, unicast", v4("10.0.0.1", "10.0.0.2"), host},
-		{"IPv4, unicast with a wrong checksum", changed(v4("10.0.0.1", "10.0.0.2"), 10, 0), host},
-		{"IPv4, link-local group", v4("10.0.0.1", "224.0.0.251"), host},
-		{"IGMP to a group", changed(good4, 9, 2), host},
-		{"PIM to a group", changed(good4, 9, 103), host},
+			field: flagMoreFragments | 5}.bytes(), isData},
+		{"IPv4, TTL 0", changed(good4, 8, 0), isData},
+		{"IPv4, source-specific group", v4("192.0.2.1", "232.0.0.1"), isData},
+		{"IPv4, internetwork control block", v4("10.0.0.1", "224.0.1.1"), isData},
+		{"IPv4, broadcast", v4("10.0.0.1", "255.255.255.255"), isHost},
+		{"IPv4, unicast", v4("10.0.0.1", "10.0.0.2"), isHost},
+		{"IPv4, unicast with a wrong checksum", changed(v4("10.0.0.1", "10.0.0.2"), 10, 0), isHost},
+		{"IPv4, link-local group", v4("10.0.0.1", "224.0.0.251"), isHost},
+		{"IGMP to a group", changed(good4, 9, 2), isHost},
+		{"PIM to a group", changed(good4, 9, 103), isHost},
 		{"IPv4, header length 16", changed(good4, 0, 0x44), DropBadHeader},
 		{"IPv4, header longer than packet", changed(good4, 0, 0x4f), DropBadHeader},
 		{"IPv4, total length below header", changed(good4, 2, 0, 19), DropBadHeader},
@@ -63,53 +80,51 @@ func TestParse(t *testing.T) {
 		{"IPv4, source multicast", v4("224.1.1.1", "239.1.1.1"), DropBadSource},
 		{"IPv4, source link-local", v4("169.254.1.1", "239.1.1.1"), DropBadSource},
 		{"IPv4, source broadcast", v4("255.255.255.255", "239.1.1.1"), DropBadSource},
-		{"IPv4, source next to link-local", v4("169.255.1.1", "239.1.1.1"), data},
+		{"IPv4, source next to link-local", v4("169.255.1.1", "239.1.1.1"), isData},
+		{"nothing", nil, DropBadHeader},
+		{"version 5", changed(good4, 0, 0x50), DropBadHeader},
+	})
+}
 
-		{"IPv6", good6, data},
-		{"IPv6, trailing bytes", append(bytes.Clone(good6), 0), data},
-		{"IPv6, scope 3", v6("fd00::1", "ff33::1"), data},
-		{"IPv6, scope f counts as global", v6("fd00::1", "ff0f::1"), data},
+func TestParse6(t *testing.T) {
+	v6 := func(source, group string) []byte {
+		return ipv6{source: source, group: group, hops: 9, payload: []byte("payload!")}.bytes()
+	}
+	hop := func(next byte, payload ...byte) []byte {
+		return ipv6{source: "fd00::1", group: "ff0e::1", hops: 9,
+			hopByHop: []byte{next, 0, 5, 2, 0, 0, 1, 0}, payload: payload}.bytes()
+	}
+	good6 := v6("fd00::1", "ff0e::1")
+	runParseTests(t, []parseTest{
+		{"IPv6", good6, isData},
+		{"IPv6, trailing bytes", append(bytes.Clone(good6), 0), isData},
+		{"IPv6, scope 3", v6("fd00::1", "ff33::1"), isData},
+		{"IPv6, scope f counts as global", v6("fd00::1", "ff0f::1"), isData},
 		{"IPv6, scope 0", v6("fd00::1", "ff00::1"), DropGroupScope},
 		{"IPv6, scope 1", v6("fd00::1", "ff11::1"), DropGroupScope},
-		{"IPv6, scope 2", v6("fd00::1", "ff02::1"), host},
-		{"IPv6, scope 2 by prefix", v6("fd00::1", "ff32::1"), host},
-		{"IPv6, unicast", v6("fd00::1", "fd00::2"), host},
-		{"IPv6, PIM", changed(good6, 6, 103), host},
+		{"IPv6, scope 2", v6("fd00::1", "ff02::1"), isHost},
+		{"IPv6, scope 2 by prefix", v6("fd00::1", "ff32::1"), isHost},
+		{"IPv6, unicast", v6("fd00::1", "fd00::2"), isHost},
+		{"IPv6, PIM", changed(good6, 6, 103), isHost},
 		{"IPv6, payload length beyond packet", changed(good6, 4, 0, 9), DropBadHeader},
 		{"IPv6, source unspecified", v6("::", "ff0e::1"), DropBadSource},
 		{"IPv6, source loopback", v6("::1", "ff0e::1"), DropBadSource},
 		{"IPv6, source multicast", v6("ff0e::2", "ff0e::1"), DropBadSource},
 		{"IPv6, source link-local", v6("fe80::1", "ff0e::1"), DropBadSource},
 		{"IPv6, source end of fe80::/10", v6("febf::1", "ff0e::1"), DropBadSource},
-		{"IPv6, source behind fe80::/10", v6("fec0::1", "ff0e::1"), data},
+		{"IPv6, source behind fe80::/10", v6("fec0::1", "ff0e::1"), isData},
 		{"IPv6, source IPv4-mapped", v6("::ffff:10.0.0.1", "ff0e::1"), DropBadSource},
 
-		{"MLD report to its group", hop(58, 131, 0, 0, 0), host},
-		{"MLDv2 report", hop(58, 143, 0, 0, 0), host},
-		{"other ICMPv6 with a hop-by-hop header", hop(58, 128, 0, 0, 0), data},
-		{"UDP with a hop-by-hop header", hop(17, 131, 0, 0, 0), data},
-		{"PIM with a hop-by-hop header", hop(103, 0x20), host},
-		{"ICMPv6 without a type", hop(58), data},
+		{"MLD report to its group", hop(58, 131, 0, 0, 0), isHost},
+		{"MLDv2 report", hop(58, 143, 0, 0, 0), isHost},
+		{"other ICMPv6 with a hop-by-hop header", hop(58, 128, 0, 0, 0), isData},
+		{"UDP with a hop-by-hop header", hop(17, 131, 0, 0, 0), isData},
+		{"PIM with a hop-by-hop header", hop(103, 0x20), isHost},
+		{"ICMPv6 without a type", hop(58), isData},
 		{"hop-by-hop header cut", changed(good6, 6, 0)[:44], DropBadHeader},
 		{"hop-by-hop header too long", changed(hop(17), 41, 1), DropBadHeader},
 		{"jumbogram", changed(hop(17), 4, 0, 0), DropBadHeader},
-
-		{"nothing", nil, DropBadHeader},
-		{"version 5", changed(good6, 0, 0x50), DropBadHeader},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var p packet
-			buf := append(make([]byte, headroom), tt.packet...)
-			v, reason := p.parse(buf, headroom, len(buf))
-			switch got := reason; {
-			case v == forward && tt.want != data, v == punt && tt.want != host:
-				t.Errorf("verdict %d, want %v", v, tt.want)
-			case v == drop && got != tt.want:
-				t.Errorf("dropped for %v, want %v", got, tt.want)
-			}
-		})
-	}
+	})
 }
 
 // TestParsePrefixes holds that no prefix of a sound packet is forwarded.

@@ -21,11 +21,13 @@ type plane struct {
 
 	mu      sync.Mutex
 	queue   queue
-	carrier *worker // sends packets that have waited
+	carrier *worker  // sends packets that have waited
+	places  []uint32 // of the entry that is being made
 }
 
 var _ mgm.Forwarder = (*plane)(nil)
 
+// newPlane makes a plane that knows no flow.
 func newPlane(f *Forwarder, v6 bool) *plane {
 	return &plane{
 		forwarder: f,
@@ -73,7 +75,7 @@ func (p *plane) Set(m mgm.MFE) error {
 		return nil
 	}
 	w := p.queue.flows[k]
-	f := p.begin(w, in)
+	f := p.begin(w, in, m.OIFs)
 	e := p.entry(k, in, f, nil, m.OIFs)
 	if w != nil {
 		p.queue.remove(w)
@@ -85,32 +87,34 @@ func (p *plane) Set(m mgm.MFE) error {
 
 // begin makes the flow that entries of one (S,G) share, out of what waits for
 // it, if anything does.
-func (p *plane) begin(w *waiting, in *port) *flow {
+func (p *plane) begin(w *waiting, in *port, oifs []mgm.Iface) *flow {
+	f := newFlow(in, oifs)
 	if w != nil {
-		return &flow{creator: w.creator, uninit: w.met, overflow: w.overflow}
+		f.creator, f.uninit, f.overflow = w.creator, w.met, w.overflow
+		return f
 	}
 	p.forwarder.flows.Add(1)
 	in.flows.Add(1)
-	return &flow{creator: in}
+	f.creator = in
+	return f
 }
 
 // entry makes the entry of f. Outputs that old had too are taken from there.
 func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *entry {
-	e := &entry{key: k, in: in, tally: f.tallyFor(in, oifs)}
+	e := &entry{key: k, in: in}
+	e.tally, p.places = f.tallyFor(in, oifs, p.places[:0])
 	f.oifs = append(f.oifs[:0], oifs...)
 	e.outs = e.few[:0]
 	if len(oifs) > len(e.few) {
 		e.outs = make([]output, 0, len(oifs))
 	}
-	for _, oif := range oifs {
-		at, _ := e.tally.search(oif)
-		place := e.tally.oifs[at].place
+	for i, place := range p.places {
 		o, known := output{}, false
 		if old != nil && old.tally == e.tally {
 			o, known = old.output(place, len(e.outs))
 		}
 		if !known {
-			o = output{place, p.forwarder.port(oif.Index).slot}
+			o = output{place, p.forwarder.port(oifs[i].Index).slot}
 		}
 		// The list is sorted, so that next hops of one interface are neighbours.
 		last := len(e.outs) - 1
@@ -202,6 +206,8 @@ func (p *plane) advance(now time.Time) {
 	p.expire(now)
 }
 
+// expire is advance with the lock held. The queue is in the order of time, so
+// it looks at one flow more than it drops.
 func (p *plane) expire(now time.Time) {
 	for f := p.queue.oldest; f != nil; f = p.queue.oldest {
 		if now.Sub(f.since) < p.forwarder.config.PendingTimeout {

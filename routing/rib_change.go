@@ -91,6 +91,7 @@ func (r *RIB) markStatic(d *delta, index uint32, moved []netip.Prefix, flipped b
 	}
 }
 
+// connect adds a prefix of interface index to the candidates.
 func (r *RIB) connect(p netip.Prefix, index uint32) {
 	indices := append(r.connected[p], index)
 	slices.Sort(indices)
@@ -98,6 +99,7 @@ func (r *RIB) connect(p netip.Prefix, index uint32) {
 	r.onLink.Insert(p, indices[0])
 }
 
+// disconnect takes a prefix of interface index from the candidates.
 func (r *RIB) disconnect(p netip.Prefix, index uint32) {
 	indices := slices.DeleteFunc(r.connected[p], func(i uint32) bool { return i == index })
 	if len(indices) == 0 {

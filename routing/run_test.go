@@ -41,8 +41,22 @@ func TestRun(t *testing.T) {
 		r.links[1].in <- [][]byte{data(9, "c")}
 		synctest.Wait()
 		r.wantSent(2, "c")
+		r.links[1].Close()
+		if err := <-results; err != nil {
+			t.Errorf("Run with a closed device: %v", err)
+		}
+	})
+}
 
-		t.Log("# an index is free again when its device is closed")
+// TestRunAgain gives an index to another interface: not before the reader of
+// the first has gone.
+func TestRunAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := threeLinks(t, Config{})
+		r.set(mfe(flow4, 1, 2))
+		results := make(chan error, 2)
+		go func() { results <- r.ifaces[1].Run() }()
+		synctest.Wait()
 		if err := r.RemoveInterface(1); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +72,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("Run of a removed interface: %v", err)
 		}
 		r.add(InterfaceConfig{Index: 1}, tun.KindTUN)
-		run(1)
+		go func() { results <- r.ifaces[1].Run() }()
 		r.links[1].in <- [][]byte{data(9, "d")}
 		synctest.Wait()
 		r.wantSent(2, "d")

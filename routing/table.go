@@ -36,6 +36,7 @@ type tableView struct{ cur, prev slots }
 // slots has a power of two elements, of which at most half are not nil.
 type slots []atomic.Pointer[entry]
 
+// newTable makes an empty table with a seed of its own.
 func newTable() *table {
 	t := &table{gone: new(entry)}
 	for i := range t.seed {
@@ -85,6 +86,8 @@ func (f *Forwarder) lookup(packets []packet) {
 	}
 }
 
+// lookup probes from the slot that h names on. An empty slot ends the search,
+// one of a deleted entry does not.
 func (s slots) lookup(k *key, h uint64) *entry {
 	for mask := uint64(len(s) - 1); ; h++ {
 		e := s[h&mask].Load()
