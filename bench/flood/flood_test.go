@@ -32,21 +32,26 @@ func TestNumbering(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	start := time.Unix(1000, 0)
-	p := pace{rate: 1000}
+	p := pace{rate: 10_000} // a burst is 100
 	steps := []struct {
 		after      time.Duration
 		want, took int
 	}{
 		{0, 1, 1},
 		{0, 0, 0},
-		{999 * time.Microsecond, 0, 0},
-		{time.Millisecond, 1, 1},
-		{5 * time.Millisecond, 4, 3},
-		{5 * time.Millisecond, 1, 1},
-		{100 * time.Millisecond, turn, turn}, // late: it catches up
-		{100 * time.Millisecond, turn, turn},
-		{100 * time.Millisecond, 31, 31},
-		{100 * time.Millisecond, 0, 0},
+		{99 * time.Microsecond, 0, 0},
+		{100 * time.Microsecond, 1, 1},
+		{500 * time.Microsecond, 4, 3},
+		{500 * time.Microsecond, 1, 1},
+		{10 * time.Millisecond, turn, turn}, // late by 95: it catches up
+		{10 * time.Millisecond, turn, turn},
+		{10 * time.Millisecond, 31, 31},
+		{10 * time.Millisecond, 0, 0},
+		{time.Second, turn, turn}, // too late: 100 of 9900 are left
+		{time.Second, turn, turn},
+		{time.Second, turn, turn},
+		{time.Second, 4, 4},
+		{time.Second, 0, 0},
 	}
 	for i, s := range steps {
 		if got := p.due(start.Add(s.after)); got != s.want {
