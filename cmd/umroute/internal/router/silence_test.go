@@ -21,7 +21,8 @@ const (
 // another host on the link is not.
 func TestSilentHost(t *testing.T) {
 	t.Parallel()
-	group, other := netip.MustParseAddrPort("239.1.1.1:5001"), netip.MustParseAddrPort("239.1.1.2:5002")
+	group := netip.MustParseAddrPort("239.1.1.1:5001")
+	other := netip.MustParseAddrPort("239.1.1.2:5002")
 	lan := newLAN(t, 2)
 	port := lan.port()
 	silent, lively := lan.attach(2), lan.attach(3)
