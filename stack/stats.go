@@ -40,6 +40,7 @@ func (t *traffic) add(n int) {
 
 type counters struct {
 	punted, sent traffic
+	tapped       atomic.Uint64 // of what gVisor counts as not for us
 	drops        [dropReasons]atomic.Uint64
 }
 
@@ -141,7 +142,18 @@ func (s *Stack) interfaceStats(i *iface) InterfaceStats {
 			stats.addNetstack(e.IPStats())
 		}
 	}
+	stats.forgive(dropNames[dropNotForUs], i.counters.tapped.Load())
 	return stats
+}
+
+// forgive takes back drops that were none. The counters are not read at one
+// moment, so there may seem to be more of them than drops.
+func (s *InterfaceStats) forgive(reason string, n uint64) {
+	if s.Drops[reason] <= n {
+		delete(s.Drops, reason)
+		return
+	}
+	s.Drops[reason] -= n
 }
 
 // addNetstack adds what gVisor dropped on its own, of one family.

@@ -34,7 +34,7 @@ func (s *Stack) registerTaps(config Config) error {
 		if t.tap == nil {
 			continue
 		}
-		endpoint := &tap{call: t.tap, accepts: t.accepts}
+		endpoint := &tap{stack: s, call: t.tap, accepts: t.accepts}
 		if err := s.net.RegisterRawTransportEndpoint(t.family, t.protocol, endpoint); err != nil {
 			return failure("register a tap", err)
 		}
@@ -44,6 +44,7 @@ func (s *Stack) registerTaps(config Config) error {
 
 // tap is gVisor's raw endpoint around a Tap.
 type tap struct {
+	stack   *Stack
 	call    Tap
 	accepts func(*netstack.PacketBuffer) bool
 }
@@ -56,6 +57,7 @@ func (t *tap) HandlePacket(p *netstack.PacketBuffer) {
 	if uint32(p.NICID) != p.Hash || !t.accepts(p) {
 		return
 	}
+	t.stack.excuse(p)
 	packet := make([]byte, 0, p.Size())
 	views, skip := p.AsViewList()
 	for v := views.Front(); v != nil; v = v.Next() {
@@ -65,6 +67,20 @@ func (t *tap) HandlePacket(p *netstack.PacketBuffer) {
 		skip -= n
 	}
 	t.call(uint32(p.NICID), packet)
+}
+
+// excuse counts a packet that gVisor will count as dropped, since it is to a
+// group that the router has not joined, although a tap has taken it. Deliver
+// has read-locked the interfaces.
+func (s *Stack) excuse(p *netstack.PacketBuffer) {
+	group := p.Network().DestinationAddress()
+	i, ok := s.interfaces[uint32(p.NICID)]
+	if !ok || !header.IsV4MulticastAddress(group) && !header.IsV6MulticastAddress(group) {
+		return
+	}
+	if joined, err := s.net.IsInGroup(p.NICID, group); err == nil && !joined {
+		i.counters.tapped.Add(1)
+	}
 }
 
 func anything(*netstack.PacketBuffer) bool { return true }

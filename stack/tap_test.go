@@ -127,6 +127,25 @@ func TestTapReassembled(t *testing.T) {
 	}
 }
 
+// TestTappedIsNotDropped holds that what a tap has taken does not count as a
+// drop, joined or not, and that the rest still does.
+func TestTappedIsNotDropped(t *testing.T) {
+	config, got := recorder()
+	r := newRouter(t, config)
+	report := icmp4(0x22, 0, 0, 0, 0, 1, 4, 0, 0, 0, 239, 1, 1, 1)
+	for _, group := range []string{"224.0.0.22", "224.0.0.1"} {
+		r.Deliver(redIndex, v4{from: "10.0.1.2", to: group, proto: 2, ttl: 1,
+			payload: report}.bytes())
+	}
+	r.Deliver(redIndex, mld("fe80::2", "ff02::16", 143))
+	if len(*got) != 3 {
+		t.Fatalf("tapped %d messages, want 3", len(*got))
+	}
+	wantDrop(t, r.Stack, redIndex, "", 0)
+	r.Deliver(redIndex, udp4("10.0.1.2", "224.0.0.251", 1, nil))
+	wantDrop(t, r.Stack, redIndex, "not-for-us", 1)
+}
+
 func TestNoTaps(t *testing.T) {
 	r := newRouter(t, Config{})
 	r.Deliver(redIndex, mld("fe80::2", "ff02::16", 143))
