@@ -120,6 +120,7 @@ func usageErrorOf(c *cli.Context, err error, _ bool) error {
 func rejectUnknown(parent string) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if !c.Args().Present() {
+			c.App.Writer = c.App.ErrWriter // nobody asked for help
 			if err := cli.ShowSubcommandHelp(c); err != nil {
 				return err
 			}

@@ -12,6 +12,12 @@ import (
 	"umroute/bench/load"
 )
 
+// The highest values of flags: what no machine sends in a second, and a year.
+const (
+	maxRate    = 1e9
+	maxSeconds = 365 * 24 * 3600.0
+)
+
 // groupFlags name the traffic of "umroute send" and "umroute recv".
 func groupFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
@@ -59,8 +65,8 @@ func send(c *cli.Context) error {
 		return err
 	}
 	switch {
-	case c.Float64("rate") < 0:
-		return usagef("--rate: %v is below 0", c.Float64("rate"))
+	case !(c.Float64("rate") >= 0 && c.Float64("rate") <= maxRate): // NaN is neither
+		return usagef("--rate: %v is not from 0 to %v", c.Float64("rate"), float64(maxRate))
 	case c.Int("size") < load.MinSize || c.Int("size") > load.MaxSize:
 		return usagef("--size: %d is not from %d to %d", c.Int("size"), load.MinSize, load.MaxSize)
 	case c.Int("ttl") < 1 || c.Int("ttl") > 255:
@@ -112,19 +118,19 @@ func recv(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	sources, err := addresses(c, "source")
+	sources, err := addresses(c, "source", group.Addr())
 	if err != nil {
 		return err
 	}
-	excluded, err := addresses(c, "exclude")
+	excluded, err := addresses(c, "exclude", group.Addr())
 	if err != nil {
 		return err
 	}
 	if len(sources) > 0 && len(excluded) > 0 {
 		return usagef("give --source or --exclude, not both: a socket has one filter mode")
 	}
-	if c.Float64("seconds") < 0 {
-		return usagef("--seconds: %v is below 0", c.Float64("seconds"))
+	if seconds := c.Float64("seconds"); !(seconds >= 0 && seconds <= maxSeconds) {
+		return usagef("--seconds: %v is not from 0 to %v", seconds, maxSeconds)
 	}
 	receiver, err := load.NewReceiver(load.ReceiverConfig{
 		Group: group, Interface: c.String("interface"), Sources: sources, Exclude: excluded,
@@ -147,13 +153,13 @@ func recv(c *cli.Context) error {
 	return nil
 }
 
-// addresses reads a repeatable flag of addresses.
-func addresses(c *cli.Context, flag string) ([]netip.Addr, error) {
+// addresses reads a repeatable flag of sources of a group.
+func addresses(c *cli.Context, flag string, group netip.Addr) ([]netip.Addr, error) {
 	var list []netip.Addr
 	for _, text := range c.StringSlice(flag) {
 		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, usagef("--%s: %q is no address", flag, text)
+		if err != nil || address.IsMulticast() || address.Is4() != group.Is4() {
+			return nil, usagef("--%s: %q is no source for %s", flag, text, group)
 		}
 		list = append(list, address)
 	}
