@@ -158,7 +158,7 @@ func (l *lab) measure(m measurement) (*result.Sample, error) {
 		return nil, fmt.Errorf("engine %s is not prepared", m.Engine)
 	}
 	// Both around the whole run: to ask in the middle would cost the router time.
-	before, err := s.router.Dropped()
+	before, err := s.dropped()
 	if err != nil {
 		return nil, err
 	}
@@ -171,12 +171,29 @@ func (l *lab) measure(m measurement) (*result.Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := s.router.Dropped()
+	after, err := s.dropped()
 	if err != nil {
 		return nil, err
 	}
 	sample.Dropped = difference(after, before)
+	if n := sample.Traffic.Overflows; n > 0 {
+		sample.Dropped["in receivers' buffers"] = n
+	}
 	return sample, nil
+}
+
+// dropped counts what was lost so far before and in the router.
+func (s *stage) dropped() (map[string]uint64, error) {
+	byRouter, err := s.router.Dropped()
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]uint64)
+	for reason, n := range byRouter {
+		all["by the router: "+reason] = n
+	}
+	all["before the router, for want of room"], err = s.topology.Sender().Refused()
+	return all, err
 }
 
 // flood routes the flows of a row and opens its sockets.

@@ -29,6 +29,7 @@ type Report struct {
 	Late       uint64  `json:"late"` // too old to tell which of the two
 	Corrupt    uint64  `json:"corrupt"`
 	Foreign    uint64  `json:"foreign"`   // no test traffic
+	Overflows  uint64  `json:"overflows"` // of Lost, for want of room in a sink's buffer
 	WrongTTL   uint64  `json:"wrong_ttl"` // of the first of each sink
 	WrongFrom  uint64  `json:"wrong_from"`
 	Stalls     uint64  `json:"stalls"` // times that loss held a closed loop up
@@ -163,6 +164,7 @@ func (f *Flood) report() Report {
 	for _, s := range f.sinks {
 		r.Delivered += s.received
 		r.Lost += s.lost(r.Sent)
+		r.Overflows += overflows(s.fd)
 		r.Corrupt += s.corrupt
 		r.Foreign += s.foreign
 		r.WrongTTL += s.wrongTTL

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -165,6 +166,20 @@ func rawName(a netip.Addr, port uint16) (name unix.RawSockaddrInet6) {
 	v4 := a.As4()
 	name.Flowinfo = binary.NativeEndian.Uint32(v4[:])
 	return name
+}
+
+// overflows is how many datagrams a socket has dropped, most often as its
+// buffer was full; 0 where the kernel does not say (before Linux 4.12).
+func overflows(fd int) uint64 {
+	const drops = 8 // SK_MEMINFO_DROPS of linux/sock_diag.h
+	var info [drops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET,
+		unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return uint64(info[drops])
 }
 
 // windowFor narrows a window to what a receive buffer holds: the kernel

@@ -20,6 +20,7 @@ type Reading struct {
 	Router  time.Duration // by the router's process, 0 without
 	SoftIRQ time.Duration // in softirqs, as far as that is in none of the others
 	Busy    time.Duration // by all processors of the machine
+	Stolen  time.Duration // from all of them, by the host of a virtual machine
 }
 
 // Usage is the processor time of a benchmark over some time.
@@ -33,6 +34,7 @@ type Usage struct {
 	Total   time.Duration // of everything that takes part
 	Router  time.Duration // the part of the router's process
 	Foreign time.Duration // of everybody else on this machine
+	Stolen  time.Duration // what the host of a virtual machine kept from it
 }
 
 // Since returns what was used from an earlier reading to r.
@@ -40,6 +42,7 @@ func (r Reading) Since(earlier Reading) Usage {
 	u := Usage{
 		Elapsed: r.At.Sub(earlier.At),
 		Router:  r.Router - earlier.Router,
+		Stolen:  r.Stolen - earlier.Stolen,
 	}
 	u.Total = r.Own - earlier.Own + u.Router + r.SoftIRQ - earlier.SoftIRQ
 	// The kernel counts Busy in ticks of 10 ms, which may be behind.
@@ -100,7 +103,7 @@ func (m *Meter) Read(router int) (Reading, error) {
 	if err != nil {
 		return Reading{}, err
 	}
-	r.Busy, r.SoftIRQ = used.busy, used.softIRQ
+	r.Busy, r.SoftIRQ, r.Stolen = used.busy, used.softIRQ, used.stolen
 	if m.apart {
 		return r, nil
 	}
@@ -128,7 +131,7 @@ func clock(id int32) (time.Duration, error) {
 }
 
 // processors is what all processors together have been used for.
-type processors struct{ busy, softIRQ time.Duration }
+type processors struct{ busy, softIRQ, stolen time.Duration }
 
 func readProcessors() (processors, error) {
 	const path = "/proc/stat"
@@ -149,19 +152,26 @@ func readProcessors() (processors, error) {
 // What was stolen was used by nobody here.
 func parseProcessors(line string) (p processors, err error) {
 	fields := strings.Fields(line)
-	if len(fields) < 8 || fields[0] != "cpu" {
+	if len(fields) < 9 || fields[0] != "cpu" {
 		return processors{}, fmt.Errorf("read /proc/stat: unknown line %q", line)
 	}
 	const tick = 10 * time.Millisecond // USER_HZ, on all machines that Go knows
-	const softIRQ = 7
-	for _, i := range []int{1, 2, 3, 6, softIRQ} {
+	const idle, ioWait, softIRQ, stolen = 4, 5, 7, 8
+	for i := 1; i <= stolen; i++ {
 		ticks, err := strconv.ParseInt(fields[i], 10, 64)
 		if err != nil {
 			return processors{}, fmt.Errorf("read /proc/stat: %w", err)
 		}
-		p.busy += time.Duration(ticks) * tick
-		if i == softIRQ {
-			p.softIRQ = time.Duration(ticks) * tick
+		used := time.Duration(ticks) * tick
+		switch i {
+		case idle, ioWait:
+		case stolen:
+			p.stolen = used
+		case softIRQ:
+			p.softIRQ = used
+			p.busy += used
+		default:
+			p.busy += used
 		}
 	}
 	return p, nil

@@ -11,8 +11,9 @@ func TestSince(t *testing.T) {
 	start := time.Unix(1000, 0)
 	a := Reading{At: start, Own: 1 * ms, Router: 2 * ms, SoftIRQ: 3 * ms, Busy: 100 * ms}
 	b := Reading{At: start.Add(50 * ms), Own: 11 * ms, Router: 22 * ms, SoftIRQ: 33 * ms,
-		Busy: 190 * ms}
-	want := Usage{Elapsed: 50 * ms, Total: 60 * ms, Router: 20 * ms, Foreign: 30 * ms}
+		Busy: 190 * ms, Stolen: 5 * ms}
+	want := Usage{Elapsed: 50 * ms, Total: 60 * ms, Router: 20 * ms, Foreign: 30 * ms,
+		Stolen: 5 * ms}
 	if got := b.Since(a); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -24,11 +25,12 @@ func TestSince(t *testing.T) {
 
 func TestParseProcessors(t *testing.T) {
 	got, err := parseProcessors("cpu  10 20 30 4000 500 1 2 7000 8 9\n")
-	want := processors{busy: 630 * time.Millisecond, softIRQ: 20 * time.Millisecond}
+	want := processors{busy: 630 * time.Millisecond, softIRQ: 20 * time.Millisecond,
+		stolen: 70 * time.Second}
 	if err != nil || got != want {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
-	for _, line := range []string{"", "cpu 1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 x 3 4 5 6 7 8"} {
+	for _, line := range []string{"", "cpu 1 2 3 4 5 6 7", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 x 3 4 5 6 7 8"} {
 		if _, err := parseProcessors(line); err == nil {
 			t.Errorf("%q: no error", line)
 		}

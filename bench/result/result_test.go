@@ -49,6 +49,7 @@ func samples(t *testing.T) []Sample {
 	paced := plan.Row{Oifs: 1, Size: 64, Flows: 8, Sender: plan.Segment, Receiver: plan.GRO,
 		Rate: 20_000, IPv6: true}
 	lossy := sample(router, wide, 18, 90*ms, 0)
+	lossy.Dropped = map[string]uint64{"in a receiver's buffer": 30, "by the router: ttl": 6}
 	lossy.Traffic.Lost, lossy.Traffic.Reordered, lossy.Traffic.WrongTTL = 36, 2, 3
 	slow := sample(router, paced, 2, 10*ms, 0)
 	slow.Traffic.Latency = flood.Latency{P50: 45_678, P99: 12_345_678}

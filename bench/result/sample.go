@@ -18,7 +18,7 @@ type Sample struct {
 	Interval flood.Counters    `json:"interval"`
 	Usage    meter.Usage       `json:"usage"`
 	Traffic  flood.Report      `json:"traffic"`
-	Dropped  map[string]uint64 `json:"dropped,omitempty"` // by the router, by reason
+	Dropped  map[string]uint64 `json:"dropped,omitempty"` // where, or why by the router
 }
 
 // Throughput is how many datagrams a second all receivers got together: the
@@ -51,9 +51,10 @@ func (s Sample) Faults() uint64 {
 	return t.Reordered + t.Duplicates + t.Late + t.Corrupt + t.Foreign + t.WrongTTL + t.WrongFrom
 }
 
-// Foreign is how many processors' worth of time others took meanwhile.
+// Foreign is how many processors' worth of time others took meanwhile, on this
+// machine or, if it is a virtual one, on its host.
 func (s Sample) Foreign() float64 {
-	return ratio(s.Usage.Foreign.Seconds(), s.Usage.Elapsed.Seconds())
+	return ratio((s.Usage.Foreign + s.Usage.Stolen).Seconds(), s.Usage.Elapsed.Seconds())
 }
 
 // ratio is 0 where there is nothing to divide by.

@@ -28,9 +28,10 @@ type Summary struct {
 	Noisy   int // samples left out: see quiet
 
 	Throughput, Cost, RouterCost, Foreign Range
-	P50, P99                              Range   // nanoseconds
-	Loss                                  float64 // the worst, 0 to 1
-	Faults                                uint64  // of all samples, noisy ones included
+	P50, P99                              Range             // nanoseconds
+	Loss                                  float64           // the worst, 0 to 1
+	Faults                                uint64            // of all samples, noisy ones included
+	Dropped                               map[string]uint64 // likewise
 
 	// OfKernel and CostOfKernel are the medians of throughput and cost as
 	// multiples of the kernel's; 0 where there is nothing to compare.
@@ -103,7 +104,7 @@ func summarize(samples []Sample) Summary {
 	}
 	sum := Summary{
 		Engine: samples[0].Engine, Row: samples[0].Row,
-		Samples: len(kept), Noisy: len(samples) - len(kept),
+		Samples: len(kept), Noisy: len(samples) - len(kept), Dropped: make(map[string]uint64),
 		Throughput: over(Sample.Throughput), Cost: over(Sample.Cost),
 		RouterCost: over(Sample.RouterCost), Foreign: over(Sample.Foreign),
 		P50: over(func(s Sample) float64 { return float64(s.Traffic.Latency.P50) }),
@@ -112,6 +113,9 @@ func summarize(samples []Sample) Summary {
 	for _, s := range samples {
 		sum.Loss = max(sum.Loss, s.Loss())
 		sum.Faults += s.Faults()
+		for where, n := range s.Dropped {
+			sum.Dropped[where] += n
+		}
 	}
 	return sum
 }

@@ -3,6 +3,8 @@ package result
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -30,6 +32,26 @@ func WriteTable(w io.Writer, summaries []Summary) error {
 	}
 	for line := range strings.Lines(text.String()) {
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return writeLosses(w, summaries)
+}
+
+// writeLosses says where datagrams were lost, as far as somebody counted them.
+func writeLosses(w io.Writer, summaries []Summary) error {
+	for _, s := range summaries {
+		if s.Loss == 0 || len(s.Dropped) == 0 {
+			continue
+		}
+		var places []string
+		for _, where := range slices.Sorted(maps.Keys(s.Dropped)) {
+			places = append(places, fmt.Sprintf("%d %s", s.Dropped[where], where))
+		}
+		_, err := fmt.Fprintf(w, "lost with %s, %s: %s\n", s.Engine,
+			strings.Join(strings.Fields(strings.Join(rowCells(s.Row), " ")), " "),
+			strings.Join(places, ", "))
+		if err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/vishvananda/netlink"
+
 	"umroute/bench/plan"
 	"umroute/tun/netns"
 )
@@ -69,6 +71,22 @@ func (h Host) Address(v6 bool) netip.Addr {
 		return h.Addresses[1].Addr()
 	}
 	return h.Addresses[0].Addr()
+}
+
+// Refused is how many packets the device of a host has dropped that the host
+// wanted to send: with a TUN, those for which the router left no room.
+func (h Host) Refused() (n uint64, err error) {
+	err = h.Namespace.Do(func() error {
+		link, err := netlink.LinkByName(Device)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", Device, err)
+		}
+		if statistics := link.Attrs().Statistics; statistics != nil {
+			n = statistics.TxDropped
+		}
+		return nil
+	})
+	return n, err
 }
 
 // Close lets go of the namespaces, and with them of all devices that nobody
