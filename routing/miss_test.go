@@ -1,7 +1,9 @@
 package routing
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +87,46 @@ func TestNegative(t *testing.T) {
 	r.wantSent(2, "c")
 	if s := r.Forwarder.Stats(); s.Negative != 2 || s.Flows != 1 {
 		t.Errorf("statistics: %+v", s)
+	}
+}
+
+// TestNoRoute installs what the manager makes of a source without a route: an
+// entry without incoming interface, that ends a flow where it comes in and
+// counts against the limit there.
+func TestNoRoute(t *testing.T) {
+	var u upcalls
+	r := threeLinks(t, Config{InterfaceFlowLimit: 1})
+	r.Bind(false, &u)
+	r.deliver(1, data(9, "a"))
+	u.want(t, "miss 10.0.1.2 239.1.1.1 1")
+	r.set(mgm.MFE{Flow: flow4})
+	r.deliver(1, data(9, "b"))
+	u.want(t)
+	r.wantDrops(1, DropNegative, 2)
+
+	t.Log("# the limit counts it, and forgets it with the entry")
+	other := ipv4{source: "10.0.1.2", group: "239.1.1.2", ttl: 9, payload: []byte("c")}.bytes()
+	r.deliver(1, other)
+	u.want(t)
+	r.wantDrops(1, DropNegative, 2, DropFlowLimit, 1)
+	r.Plane(false).Delete(flow4)
+	r.deliver(1, other)
+	u.want(t, "miss 10.0.1.2 239.1.1.2 1")
+
+	t.Log("# a route and a receiver turn it positive")
+	second := mgm.Flow{Source: flow4.Source, Group: netip.MustParseAddr("239.1.1.2")}
+	r.set(mgm.MFE{Flow: second})
+	r.Plane(false).Delete(second)
+	r.set(mgm.MFE{Flow: flow4})
+	r.set(mfe(flow4, 1, 2))
+	r.deliver(1, data(9, "d"))
+	r.wantSent(2, "d")
+
+	t.Log("# with outputs, it must say where packets come in")
+	wrong := mfe(flow4, 1, 2)
+	wrong.In = mgm.Iface{}
+	if err := r.Plane(false).Set(wrong); !errors.Is(err, mgm.ErrInvalidParameter) {
+		t.Errorf("set without incoming interface: got error %v", err)
 	}
 }
 
@@ -258,4 +300,34 @@ func TestWaitingWithoutInput(t *testing.T) {
 	r.add(InterfaceConfig{Index: 1}, tun.KindTUN)
 	r.deliver(1, data(9, "b"))
 	r.wantSent(2, "b")
+}
+
+// TestOrderWithinBatch lets an entry come and go while a batch is worked on:
+// between packet 0 and packet 2 of the batch, which are of one flow.
+func TestOrderWithinBatch(t *testing.T) {
+	for _, found := range []int{0, 2} {
+		t.Run(fmt.Sprintf("found by %d", found), func(t *testing.T) {
+			r := threeLinks(t, Config{})
+			r.deliver(1)
+			w := r.ifaces[1].port.worker
+			for i, b := range [][]byte{data(9, "a"), numbered(1), data(9, "c")} {
+				w.sizes[i] = copy(w.views[i], b)
+			}
+			w.in = r.ifaces[1].attached()
+			w.sort(3)
+			r.set(mfe(flow4, 1, 2))
+			w.packets[found].entry = r.planes[0].table.lookup(&w.packets[found].key)
+			r.Plane(false).Delete(flow4)
+			for i := range w.packets {
+				w.handle(i)
+			}
+			// The entry may be back before the batch is written, or after.
+			if found == 2 {
+				w.flush()
+			}
+			r.set(mfe(flow4, 1, 2))
+			w.flush()
+			r.wantSent(2, "ac")
+		})
+	}
 }

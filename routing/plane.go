@@ -61,15 +61,15 @@ func (p *plane) Set(m mgm.MFE) error {
 	if err := p.check(m.Flow); err != nil {
 		return fmt.Errorf("set forwarding entry: %w", err)
 	}
-	if m.In.Index == 0 {
+	if m.In.Index == 0 && len(m.OIFs) > 0 {
 		return fmt.Errorf("set forwarding entry of source %v, group %v: no incoming interface: %w",
 			m.Source, m.Group, mgm.ErrInvalidParameter)
 	}
-	in := p.forwarder.port(m.In.Index)
 	k := keyOf(m.Flow)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.table.lookup(&k)
+	in := p.incoming(m, old, p.queue.flows[k])
 	if old != nil {
 		p.table.put(p.entry(k, in, old.tally.flow, old, m.OIFs))
 		return nil
@@ -83,6 +83,21 @@ func (p *plane) Set(m mgm.MFE) error {
 	}
 	p.table.put(e)
 	return nil
+}
+
+// incoming is where packets of an entry come in. A source that has no route is
+// expected nowhere: its entry, which has no outputs, then belongs to the
+// interface that its packets come by, so that they end at the table and count
+// against that interface's limit of flows.
+func (p *plane) incoming(m mgm.MFE, old *entry, w *waiting) *port {
+	switch {
+	case m.In.Index != 0:
+	case old != nil:
+		return old.in
+	case w != nil:
+		return w.creator
+	}
+	return p.forwarder.port(m.In.Index)
 }
 
 // begin makes the flow that entries of one (S,G) share, out of what waits for
