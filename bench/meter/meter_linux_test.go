@@ -30,7 +30,8 @@ func TestParseProcessors(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
-	for _, line := range []string{"", "cpu 1 2 3 4 5 6 7", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 x 3 4 5 6 7 8"} {
+	wrong := []string{"", "cpu 1 2 3 4 5 6 7", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 x 3 4 5 6 7 8"}
+	for _, line := range wrong {
 		if _, err := parseProcessors(line); err == nil {
 			t.Errorf("%q: no error", line)
 		}
