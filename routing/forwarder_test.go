@@ -353,6 +353,9 @@ func TestDeviceRefuses(t *testing.T) {
 	r.wantSent(2, "a")
 	r.wantSent(3, "ab")
 	r.wantDrops(2, DropDevice, 1)
+	if i, _ := r.InterfaceStats(2); i.TxPackets != 1 || i.TxBytes != 21 {
+		t.Errorf("interface 2: %+v", i)
+	}
 	s, _ := r.Plane(false).Stats(flow4)
 	if s.OIFs[0].OutPackets != 1 || s.OIFs[0].OutDiscards != 1 {
 		t.Errorf("statistics: %+v", s.OIFs[0])
