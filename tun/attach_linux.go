@@ -56,7 +56,7 @@ func (d *device) attach(config Config) error {
 // existingDevice is the TUN or TAP of that name, nil without. A device of
 // another kind is an error.
 func existingDevice(config Config) (*netlink.Tuntap, error) {
-	link, err := netlink.LinkByName(config.Name)
+	link, err := findLink(config.Name)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		return nil, nil
 	}

@@ -18,7 +18,7 @@ import (
 // configure sets up the namespace's side of a device, on a thread that is in
 // that namespace. It changes nothing that is right already.
 func (d *device) configure(config Config, foreign bool) error {
-	link, err := netlink.LinkByName(d.name)
+	link, err := findLink(d.name)
 	if err != nil {
 		return fmt.Errorf("find the device: %w", err)
 	}
@@ -62,7 +62,7 @@ func (d *device) follow() error {
 
 // inspect reads the state of a device from the namespace of this thread.
 func (d *device) inspect() error {
-	link, err := netlink.LinkByName(d.name)
+	link, err := findLink(d.name)
 	if err != nil {
 		return fmt.Errorf("find the device: %w", err)
 	}
@@ -105,7 +105,9 @@ func addAddresses(link netlink.Link, want []netip.Prefix) error {
 	if len(want) == 0 {
 		return nil
 	}
-	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	have, err := whole(func() ([]netlink.Addr, error) {
+		return netlink.AddrList(link, netlink.FAMILY_ALL)
+	})
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}

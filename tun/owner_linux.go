@@ -22,7 +22,7 @@ func isLeft(existing *netlink.Tuntap, owner string) bool {
 // mark writes on a new device whose it is. It comes before the device is made
 // persistent, so that every device that a crash leaves can be told from others.
 func (d *device) mark(owner string) error {
-	link, err := netlink.LinkByName(d.name)
+	link, err := findLink(d.name)
 	if err != nil {
 		return fmt.Errorf("find the device: %w", err)
 	}

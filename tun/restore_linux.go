@@ -3,7 +3,6 @@ package tun
 import (
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"umroute/tun/netns"
@@ -37,7 +36,7 @@ func reconfigure(fd int, config Config) error {
 		return err
 	}
 	// The name may be a new one, and an index would be another's after a move.
-	link, err := netlink.LinkByName(request.Name())
+	link, err := findLink(request.Name())
 	if err != nil {
 		return fmt.Errorf("find the device: %w", err)
 	}

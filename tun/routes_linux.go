@@ -87,8 +87,10 @@ func defaultRoute(family int, config Config) (*netlink.Route, bool) {
 // let the kernel refuse a second one: that needs the right to add one at all.
 func addRoute(link netlink.Link, family int, route *netlink.Route) error {
 	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: route.Table, Dst: route.Dst}
-	have, err := netlink.RouteListFiltered(family, filter,
-		netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+	have, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(family, filter,
+			netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+	})
 	if err != nil {
 		return fmt.Errorf("list routes to %s: %w", route.Dst, err)
 	}
