@@ -8,7 +8,10 @@ import (
 
 // reaction is how long the router may take for what it does at once, on a
 // machine that does much else.
-const reaction = 400 * time.Millisecond
+const reaction = 600 * time.Millisecond
+
+// silence is how long nothing has to come of a flow for it to have ended.
+const silence = 800 * time.Millisecond
 
 // awaitFlow waits until data of a flow passes on a wire.
 func awaitFlow(t testing.TB, w *wire, source, group netip.Addr) {
@@ -24,7 +27,7 @@ func awaitFlow(t testing.TB, w *wire, source, group netip.Addr) {
 func awaitEnd(t testing.TB, w *wire, source, group netip.Addr) time.Time {
 	t.Helper()
 	eventually(t, "end of traffic to "+group.String(), func() bool {
-		return time.Since(w.seen(source, group).last) > reaction
+		return time.Since(w.seen(source, group).last) > silence
 	})
 	return w.seen(source, group).last
 }

@@ -121,7 +121,8 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.log) })
 	}
 	tasks.Go(func() error {
-		r.loop.serve(ctx, r.igmp.membership, r.mld.membership, &forwarderAge{forwarder: r.forwarder})
+		r.loop.serve(ctx, r.igmp.membership, r.mld.membership,
+			&forwarderAge{forwarder: r.forwarder})
 		return nil
 	})
 	for _, i := range r.list() {

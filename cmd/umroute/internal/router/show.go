@@ -120,7 +120,8 @@ func (r *Router) Protocols() []control.Protocol {
 	documents := []control.Protocol{}
 	for _, f := range r.families() {
 		document := control.Protocol{Name: f.name, Interfaces: []string{},
-			ProtocolID: uint32(f.client.ID().Protocol), ComponentID: uint32(f.client.ID().Component)}
+			ProtocolID:  uint32(f.client.ID().Protocol),
+			ComponentID: uint32(f.client.ID().Component)}
 		for _, i := range r.list() {
 			if owner, err := f.manager.Owner(i.key()); err == nil && owner == f.client.ID() {
 				document.Interfaces = append(document.Interfaces, i.config.Name)

@@ -49,8 +49,9 @@ func TestHostVersions(t *testing.T) {
 			}
 			took := awaitEnd(t, w, source, group.Addr()).Sub(begin)
 			t.Logf("%v from the leave to the last datagram", took)
-			// A TUN has one host, so its leave acts at once.
-			if test.leaves && took > reaction {
+			// A TUN has one host, so its leave acts at once; if it were asked for,
+			// that would take 2 s.
+			if test.leaves && took > time.Second {
 				t.Errorf("the traffic went on for %v after the leave from %+v", took, g)
 			}
 			if !test.leaves && (took < time.Second || took > shortMembership+reaction) {
