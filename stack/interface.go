@@ -106,7 +106,8 @@ func (s *Stack) addInterface(config InterfaceConfig) error {
 			return fmt.Errorf("index %d is interface %s already", index, other.name)
 		}
 	}
-	if err := s.net.CreateNICWithOptions(i.nic(), l, netstack.NICOptions{Name: i.name}); err != nil {
+	options := netstack.NICOptions{Name: i.name}
+	if err := s.net.CreateNICWithOptions(i.nic(), l, options); err != nil {
 		return failure("create interface", err)
 	}
 	s.interfaces[l.index] = i
@@ -317,7 +318,8 @@ func newLink(config InterfaceConfig) (*link, error) {
 		return l, nil
 	}
 	address := tcpip.LinkAddress(config.HardwareAddr)
-	if len(address) != header.EthernetAddressSize || !header.IsValidUnicastEthernetAddress(address) {
+	if len(address) != header.EthernetAddressSize ||
+		!header.IsValidUnicastEthernetAddress(address) {
 		return nil, fmt.Errorf("hardware address %q: not a unicast MAC address",
 			config.HardwareAddr.String())
 	}

@@ -58,7 +58,8 @@ func NewReceiver(config ReceiverConfig) (*Receiver, error) {
 	group := config.Group.Addr()
 	for _, a := range slices.Concat(config.Sources, config.Exclude) {
 		if a.Is4() != group.Is4() || a.Is4In6() || a.IsMulticast() || !a.IsValid() {
-			return nil, fmt.Errorf("source %s is not a unicast address of the family of %s", a, group)
+			return nil, fmt.Errorf("source %s is not a unicast address of the family of %s",
+				a, group)
 		}
 	}
 	s, err := openSocket(config.Group, config.Interface)

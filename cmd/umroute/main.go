@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"umroute/bench"
 	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/demo"
 	"umroute/tun"
@@ -42,6 +43,8 @@ func runAsHelper() {
 		os.Exit(tun.RunHelper(os.Args[2:]))
 	case os.Args[1] == demo.HostsCommand:
 		os.Exit(demo.RunHosts())
+	case bench.IsHelper(os.Args[1]):
+		os.Exit(bench.RunHelper(os.Args[1]))
 	}
 }
 
@@ -92,7 +95,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), checkCommand(), demoCommand(), showCommand(), clearCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
-			sendCommand(), recvCommand(),
+			sendCommand(), recvCommand(), benchCommand(),
 		},
 		Action:          rejectUnknown("umroute"),
 		ExitErrHandler:  func(*cli.Context, error) {}, // execute decides

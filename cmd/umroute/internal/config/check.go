@@ -17,7 +17,8 @@ func (d *decoder) checkDevices(drafts []draft) {
 	for _, i := range drafts {
 		if i.FD != 0 {
 			if other, taken := descriptors[i.FD]; taken {
-				d.problem(i.at["fd"], "", "fd: %d is already that of interface %s", i.FD, other.Name)
+				d.problem(i.at["fd"], "", "fd: %d is already that of interface %s",
+					i.FD, other.Name)
 				continue
 			}
 			descriptors[i.FD] = i
