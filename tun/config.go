@@ -77,8 +77,11 @@ type Config struct {
 	// that Open makes lives only as long as its descriptor.
 	Owner string `json:"owner,omitempty"`
 	// PeerRoutes gives the namespace, for each family that has a peer address,
-	// a route for all multicast and a default route through the router. A
-	// default route that is there already keeps its precedence.
+	// a route for all multicast and a default route through the router. Routes
+	// without a metric, and default routes that are there already, keep their
+	// precedence. Of several devices with such routes the one that was made
+	// first, which has the lowest index, is the default; sockets that name
+	// another device send through that.
 	PeerRoutes bool `json:"peer_routes,omitempty"`
 	// Logger gets what is worth knowing and no error; nil discards it.
 	Logger *slog.Logger `json:"-"`

@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,9 +14,13 @@ import (
 // route: the router takes over nobody's way to the Internet.
 const defaultRouteMetric = 30000
 
-// multicastMetricIPv6 comes before the ff00::/8 routes that the kernel makes
-// for every device, in the local table, with 256.
-const multicastMetricIPv6 = 128
+// kernelMetricIPv6 is that of the ff00::/8 routes that the kernel makes for
+// every device, in the local table. Those of this package come before them.
+const kernelMetricIPv6 = 256
+
+// metricTries is how many metrics from a device's own one upwards are tried
+// where others have routes of the same metrics.
+const metricTries = kernelMetricIPv6 / 2
 
 // All multicast: RFC 1112 section 4 and RFC 4291 section 2.7.
 var (
@@ -29,12 +34,12 @@ func addRoutes(link netlink.Link, config Config) error {
 		if _, ok := firstOfFamily(config.PeerAddresses, family); !ok {
 			continue
 		}
-		routes := []*netlink.Route{multicastRoute(family)}
-		if route, ok := defaultRoute(family, config); ok {
+		index := link.Attrs().Index
+		routes := []*netlink.Route{multicastRoute(family, index)}
+		if route, ok := defaultRoute(family, index, config); ok {
 			routes = append(routes, route)
 		}
 		for _, route := range routes {
-			route.LinkIndex = link.Attrs().Index
 			if err := addRoute(link, family, route); err != nil {
 				return err
 			}
@@ -44,29 +49,35 @@ func addRoutes(link netlink.Link, config Config) error {
 }
 
 // multicastRoute sends multicast that no socket option directs to the device.
-func multicastRoute(family int) *netlink.Route {
+// A namespace has one route of a prefix and metric, so each device has a metric
+// of its own, and the device that was made first goes first, also after others
+// were down.
+func multicastRoute(family, index int) *netlink.Route {
 	if family == netlink.FAMILY_V4 {
 		return &netlink.Route{
-			Dst: ipNet(multicastIPv4), Scope: netlink.SCOPE_LINK, Table: unix.RT_TABLE_MAIN,
+			LinkIndex: index, Dst: ipNet(multicastIPv4), Scope: netlink.SCOPE_LINK,
+			Table: unix.RT_TABLE_MAIN, Priority: index,
 		}
 	}
 	// The main table would never be asked: the local one has an ff00::/8 for
-	// every device that is up, and comes first.
+	// every device that is up, and comes first. Room for metricTries is left
+	// before that, so the order of devices holds up to that many.
 	return &netlink.Route{
-		Dst: ipNet(multicastIPv6), Type: unix.RTN_MULTICAST,
-		Table: unix.RT_TABLE_LOCAL, Priority: multicastMetricIPv6,
+		LinkIndex: index, Dst: ipNet(multicastIPv6), Type: unix.RTN_MULTICAST,
+		Table: unix.RT_TABLE_LOCAL, Priority: 1 + (index-1)%(kernelMetricIPv6-metricTries),
 	}
 }
 
 // defaultRoute leads through the router. On a TAP that needs the router's
 // address, so there is none for a family in which the router has none.
-func defaultRoute(family int, config Config) (*netlink.Route, bool) {
+func defaultRoute(family, index int, config Config) (*netlink.Route, bool) {
 	dst := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	if family == netlink.FAMILY_V4 {
 		dst = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}
 	route := &netlink.Route{
-		Dst: ipNet(dst), Table: unix.RT_TABLE_MAIN, Priority: defaultRouteMetric,
+		LinkIndex: index, Dst: ipNet(dst), Table: unix.RT_TABLE_MAIN,
+		Priority: defaultRouteMetric + index,
 	}
 	if config.Kind == KindTUN {
 		route.Scope = netlink.SCOPE_LINK
@@ -94,15 +105,38 @@ func addRoute(link netlink.Link, family int, route *netlink.Route) error {
 	if err != nil {
 		return fmt.Errorf("list routes to %s: %w", route.Dst, err)
 	}
-	for _, other := range have {
-		if other.Priority == route.Priority && other.Gw.Equal(route.Gw) {
+	for i := range have {
+		if servesAs(&have[i], route) {
 			return nil
 		}
 	}
-	if err := netlink.RouteAdd(route); err != nil {
+	if err := addBehindOthers(route); err != nil {
 		return fmt.Errorf("add a route to %s: %w", route.Dst, err)
 	}
 	return nil
+}
+
+// servesAs reports whether a route of the same device and prefix makes another
+// needless, whichever metric somebody has chosen for it. The kernel's own does
+// not: it is there for every device.
+func servesAs(have, want *netlink.Route) bool {
+	if want.Table == unix.RT_TABLE_LOCAL && have.Priority >= kernelMetricIPv6 {
+		return false
+	}
+	return have.Gw.Equal(want.Gw)
+}
+
+// addBehindOthers adds a route behind those that have its metric already.
+func addBehindOthers(route *netlink.Route) error {
+	var err error
+	for range metricTries {
+		err = netlink.RouteAdd(route)
+		if !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+		route.Priority++
+	}
+	return err
 }
 
 // firstOfFamily is the address that stands for a family among several.
