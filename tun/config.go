@@ -54,7 +54,7 @@ type Config struct {
 	// Netns is the device's network namespace, in any form that
 	// [umroute/tun/netns.Resolve] takes. With pid:N the link lives as long as
 	// that process, with a name or another path as long as that leads to the
-	// namespace.
+	// namespace, which is looked up every 2 s.
 	Netns string `json:"netns,omitempty"`
 	// IO is "", "auto", IOVectored or IOPlain.
 	IO string `json:"io,omitempty"`

@@ -68,7 +68,7 @@ type device struct {
 
 // close gives up what was opened.
 func (d *device) close() {
-	for _, f := range []*os.File{d.file, d.netlink, d.process, d.netns.file()} {
+	for _, f := range []*os.File{d.file, d.netlink, d.process} {
 		if f != nil {
 			f.Close()
 		}

@@ -79,9 +79,6 @@ func openNamed(config Config) (device, error) {
 	}
 	d, err := openAt(config, path)
 	if err != nil {
-		if name != nil {
-			name.changes.Close()
-		}
 		return device{}, err
 	}
 	d.netns = name

@@ -26,6 +26,8 @@ type watch struct {
 	name    *nameWatch
 	logger  *slog.Logger
 	running sync.WaitGroup
+	halted  chan struct{} // closed by the first halt
+	halting sync.Once
 
 	config     Config
 	configured bool // the device is as config says, not as others want it
@@ -41,6 +43,7 @@ func startWatch(l *Link, d device, config Config) *watch {
 	w := &watch{
 		link: l, index: int32(d.index), netlink: d.netlink, process: d.process,
 		name: d.netns, logger: config.Logger, config: config, configured: d.configured,
+		halted: make(chan struct{}),
 	}
 	if w.netlink != nil {
 		w.running.Go(w.followDevice)
@@ -56,7 +59,8 @@ func startWatch(l *Link, d device, config Config) *watch {
 
 // halt ends the watch and keeps the subscription.
 func (w *watch) halt() {
-	for _, f := range []*os.File{w.netlink, w.process, w.name.file()} {
+	w.halting.Do(func() { close(w.halted) })
+	for _, f := range []*os.File{w.netlink, w.process} {
 		if f != nil {
 			// It fails only on a closed file, which is halted already.
 			_ = f.SetReadDeadline(time.Unix(1, 0))
@@ -68,7 +72,7 @@ func (w *watch) halt() {
 // stop ends the watch. It may be called twice.
 func (w *watch) stop() {
 	w.halt()
-	for _, f := range []*os.File{w.netlink, w.process, w.name.file()} {
+	for _, f := range []*os.File{w.netlink, w.process} {
 		if f != nil {
 			f.Close()
 		}
