@@ -46,7 +46,9 @@ func checkBounds(t *testing.T, r *Router, config InterfaceConfig) {
 // checkForgotten lets all timers run out and demands that nothing is left.
 func checkForgotten(t *testing.T, b *bench) {
 	t.Helper()
-	b.advance(b.now.Add(3 * time.Hour))
+	// The longest robustness that a querier can tell, times the longest interval
+	// of a test.
+	b.advance(b.now.Add(maxQRV*time.Hour + time.Hour))
 	l := b.router.links[1]
 	if len(l.groups) != 0 || l.learnt != 0 || l.tracked != (budget{}) || len(b.view) != 0 {
 		t.Errorf("left: %d groups, %d learnt, %+v, %d memberships",
