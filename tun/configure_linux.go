@@ -37,6 +37,7 @@ func (d *device) configure(config Config, foreign bool) error {
 			return err
 		}
 	}
+	awaitLocal(link, config)
 	if foreign {
 		if err := netns.RaiseLoopback(); err != nil {
 			config.Logger.Warn("loopback stays down", "device", d.name, "err", err)

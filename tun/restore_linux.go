@@ -46,10 +46,13 @@ func reconfigure(fd int, config Config) error {
 	if err := addAddresses(link, config.PeerAddresses); err != nil {
 		return err
 	}
-	if !config.PeerRoutes {
-		return nil
+	if config.PeerRoutes {
+		if err := addRoutes(link, config); err != nil {
+			return err
+		}
 	}
-	return addRoutes(link, config)
+	awaitLocal(link, config)
+	return nil
 }
 
 // inNetnsOf runs f in the namespace that a descriptor's device is in now. It
