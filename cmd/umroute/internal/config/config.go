@@ -192,6 +192,10 @@ type Membership struct {
 	FastLeave  FastLeave
 	MaxGroups  int // per interface; 0: no limit
 	MaxSources int // per group; 0: no limit
+	PacketRate int // messages heard per second on the interface; 0: no limit
+	// RequireRouterAlert drops messages without the IP option (RFC 9776 section
+	// 9 suggests it). MLD ones are dropped without it in any case.
+	RequireRouterAlert bool
 
 	Static []StaticGroup
 	Allow  []netip.Prefix // groups that hosts may join; empty: all
@@ -230,5 +234,6 @@ func defaultMembership(version int) Membership {
 		FastLeave:               FastLeaveAuto,
 		MaxGroups:               1024,
 		MaxSources:              256,
+		PacketRate:              5000,
 	}
 }

@@ -57,10 +57,12 @@ func (d *decoder) membership(e entry, f family, target *Membership) marks {
 		"startup-query-count": func(e entry) { d.number(e, &m.StartupQueryCount, 1, 255) },
 		"fast-leave":          func(e entry) { d.fastLeave(e, &m.FastLeave) },
 		// Zero is no limit, as it is for everything that has a limit.
-		"max-groups":  func(e entry) { d.number(e, &m.MaxGroups, 0, maxLimit) },
-		"max-sources": func(e entry) { d.number(e, &m.MaxSources, 0, maxLimit) },
-		"static":      func(e entry) { m.Static = d.staticGroups(e, f) },
-		"allow":       func(e entry) { m.Allow = d.allowed(e, f) },
+		"max-groups":           func(e entry) { d.number(e, &m.MaxGroups, 0, maxLimit) },
+		"max-sources":          func(e entry) { d.number(e, &m.MaxSources, 0, maxLimit) },
+		"packet-rate":          func(e entry) { d.number(e, &m.PacketRate, 0, maxLimit) },
+		"require-router-alert": func(e entry) { d.boolean(e, &m.RequireRouterAlert) },
+		"static":               func(e entry) { m.Static = d.staticGroups(e, f) },
+		"allow":                func(e entry) { m.Allow = d.allowed(e, f) },
 	})
 	// RFC 3376 section 8.7: the default is the robustness.
 	if _, ok := at["startup-query-count"]; !ok {

@@ -40,7 +40,7 @@ func TestDefaults(t *testing.T) {
 			QueryResponseInterval:   10 * time.Second,
 			LastMemberQueryInterval: time.Second,
 			Robustness:              2, StartupQueryCount: 2,
-			FastLeave: FastLeaveAuto, MaxGroups: 1024, MaxSources: 256,
+			FastLeave: FastLeaveAuto, MaxGroups: 1024, MaxSources: 256, PacketRate: 5000,
 		}
 	}
 	iface := func(name, device string, line int, igmp bool) Interface {
@@ -87,7 +87,7 @@ func TestValues(t *testing.T) {
 				QueryInterval: time.Minute, QueryResponseInterval: 25500 * time.Millisecond,
 				LastMemberQueryInterval: 500 * time.Millisecond,
 				Robustness:              3, StartupQueryCount: 3,
-				FastLeave: FastLeaveOff, MaxGroups: 0, MaxSources: 1 << 20,
+				FastLeave: FastLeaveOff, MaxGroups: 0, MaxSources: 1 << 20, PacketRate: 5000,
 				Static: []StaticGroup{
 					{Group: addr("239.1.1.1")},
 					{Group: addr("232.1.1.1"), Source: addr("10.0.9.9")},
@@ -99,7 +99,7 @@ func TestValues(t *testing.T) {
 				QueryInterval: 31744 * time.Second, QueryResponseInterval: 65535 * time.Millisecond,
 				LastMemberQueryInterval: time.Millisecond,
 				Robustness:              7, StartupQueryCount: 1,
-				FastLeave: FastLeaveOn, MaxGroups: 1, MaxSources: 0,
+				FastLeave: FastLeaveOn, MaxGroups: 1, MaxSources: 0, PacketRate: 5000,
 				Static: []StaticGroup{{Group: addr("ff3e::1"), Source: addr("fd00::9")}},
 				Allow:  prefixes("ff00::/8"),
 			},

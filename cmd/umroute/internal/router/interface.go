@@ -175,6 +175,8 @@ func (i *iface) membershipConfig(settings config.Membership,
 		FastLeave:               settings.FastLeave.On(i.config.Link),
 		MaxGroups:               settings.MaxGroups,
 		MaxSources:              settings.MaxSources,
+		PacketRate:              settings.PacketRate,
+		RequireRouterAlert:      settings.RequireRouterAlert,
 		Allow:                   settings.Allow,
 	}
 	for _, static := range settings.Static {
