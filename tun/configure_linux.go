@@ -106,27 +106,37 @@ func addAddresses(link netlink.Link, want []netip.Prefix) error {
 	if len(want) == 0 {
 		return nil
 	}
-	have, err := whole(func() ([]netlink.Addr, error) {
+	have, complete, err := whole(func() ([]netlink.Addr, error) {
 		return netlink.AddrList(link, netlink.FAMILY_ALL)
 	})
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
 	for _, prefix := range want {
-		addr := &netlink.Addr{IPNet: ipNet(prefix)}
-		if containsAddr(have, addr) {
-			continue
-		}
-		if prefix.Addr().Is6() {
-			// Without duplicate address detection (RFC 4862 section 5.4) it can
-			// be used at once; whoever configures both ends knows them to differ.
-			addr.Flags = unix.IFA_F_NODAD
-		}
-		if err := netlink.AddrAdd(link, addr); err != nil {
+		if err := addAddress(link, prefix, have, complete); err != nil {
 			return fmt.Errorf("add address %s: %w%s", prefix, err, ipv6Hint(prefix.Addr(), err))
 		}
 	}
 	return nil
+}
+
+// addAddress gives the device one address unless it has that. complete says
+// that have is all it has.
+func addAddress(link netlink.Link, prefix netip.Prefix, have []netlink.Addr, complete bool) error {
+	addr := &netlink.Addr{IPNet: ipNet(prefix)}
+	if containsAddr(have, addr) {
+		return nil
+	}
+	if prefix.Addr().Is6() {
+		// Without duplicate address detection (RFC 4862 section 5.4) it can
+		// be used at once; whoever configures both ends knows them to differ.
+		addr.Flags = unix.IFA_F_NODAD
+	}
+	err := netlink.AddrAdd(link, addr)
+	if !complete && errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
 }
 
 // containsAddr compares address and prefix length, and no lifetime or flag.

@@ -17,22 +17,23 @@ import (
 func TestWhole(t *testing.T) {
 	broken := fmt.Errorf("list: %w", netlink.ErrDumpInterrupted)
 	tests := []struct {
-		name  string
-		fails int   // so many answers come with
-		with  error // this
-		asked int
-		want  error
+		name     string
+		fails    int   // so many answers come with
+		with     error // this
+		asked    int
+		complete bool
+		want     error
 	}{
-		{"at once", 0, nil, 1, nil},
-		{"second time", 1, broken, 2, nil},
-		{"last time", dumpTries - 1, broken, dumpTries, nil},
-		{"never", dumpTries, broken, dumpTries, netlink.ErrDumpInterrupted},
-		{"refused", 1, unix.EPERM, 1, unix.EPERM},
+		{"at once", 0, nil, 1, true, nil},
+		{"second time", 1, broken, 2, true, nil},
+		{"last time", dumpTries - 1, broken, dumpTries, true, nil},
+		{"never", dumpTries, broken, dumpTries, false, nil},
+		{"refused", 1, unix.EPERM, 1, false, unix.EPERM},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			asked := 0
-			list, err := whole(func() (int, error) {
+			list, complete, err := whole(func() (int, error) {
 				asked++
 				if asked <= test.fails {
 					return asked, test.with
@@ -43,14 +44,18 @@ func TestWhole(t *testing.T) {
 				t.Errorf("asked %d times, list %d, error %v; want %d times, error %v",
 					asked, list, err, test.asked, test.want)
 			}
+			if complete != test.complete {
+				t.Errorf("complete %v, want %v", complete, test.complete)
+			}
 		})
 	}
 }
 
 // TestOpenWhileAddressesChange lists addresses that come and go, and are too
-// many for one part of an answer.
+// many for one part of an answer, of a device that has its own already.
 func TestOpenWhileAddressesChange(t *testing.T) {
 	host := netnstest.NewHost(t)
+	host.Run("ip", "tuntap", "add", "mc0", "mode", "tun")
 	var lo netlink.Link
 	host.Do(func() (err error) {
 		lo, err = netlink.LinkByName("lo")
@@ -77,6 +82,28 @@ func TestOpenWhileAddressesChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		link.Close()
+	}
+}
+
+// TestAddressLeftOut adds what the device has, and the list does not.
+func TestAddressLeftOut(t *testing.T) {
+	host := netnstest.NewHost(t)
+	host.Run("ip", "tuntap", "add", "mc0", "mode", "tun")
+	for _, text := range []string{"10.0.1.2/24", "fd00:1::2/64"} {
+		host.Run("ip", "addr", "add", text, "dev", "mc0")
+		for _, complete := range []bool{true, false} {
+			var got error
+			host.Do(func() error {
+				link, err := findLink("mc0")
+				if err == nil {
+					got = addAddress(link, netip.MustParsePrefix(text), nil, complete)
+				}
+				return err
+			})
+			if errors.Is(got, unix.EEXIST) != complete || (got != nil) != complete {
+				t.Errorf("%s, complete %v: %v", text, complete, got)
+			}
+		}
 	}
 }
 

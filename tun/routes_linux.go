@@ -97,11 +97,7 @@ func defaultRoute(family, index int, config Config) (*netlink.Route, bool) {
 // addRoute adds a route unless the device has one like it. It is not enough to
 // let the kernel refuse a second one: that needs the right to add one at all.
 func addRoute(link netlink.Link, family int, route *netlink.Route) error {
-	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: route.Table, Dst: route.Dst}
-	have, err := whole(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(family, filter,
-			netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
-	})
+	have, err := similarRoutes(link, family, route)
 	if err != nil {
 		return fmt.Errorf("list routes to %s: %w", route.Dst, err)
 	}
@@ -114,6 +110,24 @@ func addRoute(link netlink.Link, family int, route *netlink.Route) error {
 		return fmt.Errorf("add a route to %s: %w", route.Dst, err)
 	}
 	return nil
+}
+
+// similarRoutes are those of the device in a route's table and to its prefix.
+// One that is left out, since others kept changing, is added a second time,
+// which does no harm.
+func similarRoutes(
+	link netlink.Link, family int, route *netlink.Route,
+) ([]netlink.Route, error) {
+	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: route.Table, Dst: route.Dst}
+	const fields = netlink.RT_FILTER_OIF | netlink.RT_FILTER_TABLE | netlink.RT_FILTER_DST
+	have, _, err := whole(func() (list []netlink.Route, err error) {
+		err = netlink.RouteListFilteredIter(family, filter, fields, func(r netlink.Route) bool {
+			list = append(list, r)
+			return true
+		})
+		return list, err
+	})
+	return have, err
 }
 
 // servesAs reports whether a route of the same device and prefix makes another
