@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,10 +35,16 @@ func Isolate(cmd *exec.Cmd, pids bool) error {
 		return err
 	}
 	// user_namespaces(7): without CAP_SETGID outside, setgroups must be denied
-	// before the group map may be written.
-	attr.GidMappingsEnableSetgroups = os.Geteuid() == 0
+	// before the group map may be written; and what this namespace denies, one
+	// inside may not allow.
+	attr.GidMappingsEnableSetgroups = os.Geteuid() == 0 && !setgroupsDenied()
 	cmd.SysProcAttr = attr
 	return nil
+}
+
+func setgroupsDenied() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(text)) == "deny"
 }
 
 // mappings maps what root may be to itself, and everyone else to root.

@@ -125,27 +125,24 @@ func (s *show) play(ctx context.Context, r *router.Router, options Options) erro
 		return err
 	}
 	picture := newPicture(options, s.privilege)
-	start := time.Now()
-	steps := schedule()
-	ticker := time.NewTicker(refresh)
-	defer ticker.Stop()
-	for time.Since(start) < options.Length {
-		for len(steps) > 0 && !time.Now().Before(steps[0].due(start, options.Length)) {
+	clock := stopwatch{start: time.Now(), length: options.Length}
+	for steps := schedule(); !clock.over() || len(steps) > 0; {
+		for len(steps) > 0 && clock.due(steps[0]) {
 			if err := s.lab.do(ctx, steps[0]); err != nil {
 				return fmt.Errorf("%s: %w", steps[0], err)
 			}
-			picture.event(time.Since(start), steps[0].String())
+			picture.event(clock.elapsed(), steps[0].String())
 			steps = steps[1:]
 		}
 		counted, err := s.lab.tally(ctx)
 		if err != nil {
 			return err
 		}
-		picture.draw(time.Since(start), counted, r.Routes())
+		picture.draw(clock.elapsed(), counted, r.Routes())
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-time.After(clock.pause(steps)):
 		}
 	}
 	counted, err := s.lab.tally(ctx)
@@ -153,4 +150,37 @@ func (s *show) play(ctx context.Context, r *router.Router, options Options) erro
 		return err
 	}
 	return picture.conclude(counted, judge(counted))
+}
+
+// stopwatch is the time of a demonstration. It stands still while the machine
+// does, so that a join that is late moves its leave too.
+type stopwatch struct {
+	start  time.Time
+	length time.Duration
+}
+
+func (w *stopwatch) elapsed() time.Duration { return time.Since(w.start) }
+
+func (w *stopwatch) over() bool { return w.elapsed() >= w.length }
+
+// due says whether it is time for a step, and sets the watch back if it is
+// long past.
+func (w *stopwatch) due(s step) bool {
+	late := time.Since(s.due(w.start, w.length))
+	if late > refresh/4 {
+		w.start = w.start.Add(late)
+	}
+	return late >= 0
+}
+
+// pause is how long nothing is to be done: until the picture changes, the next
+// step, or the end.
+func (w *stopwatch) pause(steps []step) time.Duration {
+	next := refresh
+	if len(steps) > 0 {
+		next = min(next, time.Until(steps[0].due(w.start, w.length)))
+	} else {
+		next = min(next, w.length-w.elapsed())
+	}
+	return max(next, 0)
 }
