@@ -218,7 +218,12 @@ func TestElectionWon(t *testing.T) {
 // heard a query of ours.
 func (f *frr) lastQuery(w *wire) igmp.Query {
 	f.t.Helper()
-	m, _ := w.last(igmp.TypeQuery, f.v4)
+	// The router may hear a query before the witness does.
+	var m message
+	eventually(f.t, "a query of FRR on the wire", func() (seen bool) {
+		m, seen = w.last(igmp.TypeQuery, f.v4)
+		return seen
+	})
 	var q igmp.Query
 	if err := q.UnmarshalBinary(m.octets); err != nil {
 		f.t.Fatal(err)
