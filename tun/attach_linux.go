@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attach opens the device with package water, made or found. One that it makes
-// for an owner is marked as the owner's.
+// attach opens the device, made or found. One that it makes for an owner is
+// marked as the owner's.
 func (d *device) attach(config Config) error {
 	request := water.Config{DeviceType: water.TUN}
 	if config.Kind == KindTAP {
@@ -32,9 +32,32 @@ func (d *device) attach(config Config) error {
 		request.MultiQueue = existing.Flags&netlink.TUNTAP_MULTI_QUEUE != 0
 		d.ours = isLeft(existing, config.Owner)
 	}
+	if err := d.open(config, request); err != nil {
+		return attachError(err)
+	}
+	if existing == nil && config.Owner != "" {
+		d.ours = true
+		err = d.mark(config.Owner)
+	}
+	if err != nil {
+		d.file.Close()
+	}
+	return err
+}
+
+// open opens the device with headers, if they are wanted and can be had, and
+// else with package water.
+func (d *device) open(config Config, request water.Config) (err error) {
+	// Whether there are headers is one for all queues of a device, and others
+	// may be reading some.
+	if config.Offload != OffloadNone && !request.MultiQueue {
+		if err = d.openWithHeader(config); err == nil {
+			return nil
+		}
+	}
 	iface, err := openWater(request)
 	if err != nil {
-		return attachError(err)
+		return err
 	}
 	file, ok := iface.ReadWriteCloser.(*os.File)
 	if !ok {
@@ -42,15 +65,25 @@ func (d *device) attach(config Config) error {
 		return errors.New("package water gave no file")
 	}
 	d.water, d.file, d.name = iface, file, iface.Name()
-	err = clearOffloads(int(file.Fd()), d.name)
-	if err == nil && existing == nil && config.Owner != "" {
-		d.ours = true
-		err = d.mark(config.Owner)
-	}
-	if err != nil {
+	if d.offload, err = setOffload(int(file.Fd()), d.name, OffloadNone); err != nil {
 		file.Close()
 	}
 	return err
+}
+
+// openWithHeader is open for a device with headers.
+func (d *device) openWithHeader(config Config) error {
+	file, err := openWithHeader(config)
+	if err != nil {
+		return err
+	}
+	if d.offload, err = setOffload(int(file.Fd()), config.Name, config.Offload); err != nil {
+		file.Close()
+		return err
+	}
+	d.file, d.name = file, config.Name
+	d.water = &water.Interface{ReadWriteCloser: file}
+	return nil
 }
 
 // existingDevice is the TUN or TAP of that name, nil without. A device of
@@ -104,7 +137,7 @@ func openWater(request water.Config) (*water.Interface, error) {
 // attachError adds what to do to what the kernel says. The same number can come
 // from opening the node and from TUNSETIFF; each has one of its own that counts.
 func attachError(err error) error {
-	const node = "/dev/net/tun"
+	const node = nodePath
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return fmt.Errorf("%s: %w (is the tun driver loaded, and the node there?)", node, err)

@@ -58,6 +58,9 @@ type Config struct {
 	Netns string `json:"netns,omitempty"`
 	// IO is "", "auto", IOVectored or IOPlain.
 	IO string `json:"io,omitempty"`
+	// Offload is the most that the caller of Read and Write can do with; see
+	// [Link.Offload] for what there is. With OffloadNone packets are as on a wire.
+	Offload Offload `json:"offload,omitempty"`
 	// MTU is the IP MTU in octets, 68 to 65535, and at least 1280 with an IPv6
 	// peer address. 0 means 1500; for a descriptor, what its device has.
 	MTU int `json:"mtu,omitempty"`
@@ -116,6 +119,9 @@ func (c Config) validate() error {
 	}
 	if c.MTU < minMTU || c.MTU > maxMTU {
 		return fmt.Errorf("device %s: mtu %d: want %d to %d", c.Name, c.MTU, minMTU, maxMTU)
+	}
+	if c.Offload > OffloadSegmentation {
+		return fmt.Errorf("device %s: %s: want at most %d", c.Name, c.Offload, OffloadSegmentation)
 	}
 	if c.TxQueueLen < 0 {
 		return fmt.Errorf("device %s: txqueuelen %d is negative", c.Name, c.TxQueueLen)

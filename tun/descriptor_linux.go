@@ -12,7 +12,9 @@ import (
 // FromDescriptor makes a link of an open TUN or TAP descriptor that this
 // process inherited, and takes it over: the link's Close closes it. On an error
 // it stays open. The device is configured by whoever made it; of config only
-// IO, MTU and Logger count, and MTU only where the kernel does not tell.
+// IO, Offload, MTU and Logger count, and MTU only where the kernel does not
+// tell. There are offloads only if it was opened with IFF_VNET_HDR, and then at
+// least OffloadHeader has to be asked for.
 //
 // It needs no privilege. With CAP_NET_ADMIN and CAP_SYS_ADMIN where the device
 // lives, the link also knows the device's MTU and sees its changes. Routes that
@@ -39,7 +41,8 @@ func adopt(fd int, config Config) (device, error) {
 	if _, err := ioMode(config.IO); err != nil {
 		return device{}, fmt.Errorf("descriptor %d (%s): %w", fd, name, err)
 	}
-	if err := clearOffloads(fd, name); err != nil {
+	offload, err := adoptOffload(fd, name, config.Offload)
+	if err != nil {
 		return device{}, err
 	}
 	unix.CloseOnExec(fd)
@@ -51,7 +54,25 @@ func adopt(fd int, config Config) (device, error) {
 	if mtu == 0 {
 		mtu = DefaultMTU
 	}
-	return device{name: name, kind: kind, mtu: mtu, up: true, rpf: -1}, nil
+	return device{
+		name: name, kind: kind, mtu: mtu, up: true, rpf: -1, offload: offload,
+	}, nil
+}
+
+// adoptOffload asks for what a descriptor can have. Whether there are headers
+// was settled when it was opened.
+func adoptOffload(fd int, name string, wanted Offload) (Offload, error) {
+	switch {
+	case !hasHeader(fd):
+		return setOffload(fd, name, OffloadNone)
+	case wanted == OffloadNone:
+		return OffloadNone, fmt.Errorf("descriptor %d (%s): opened with IFF_VNET_HDR, which "+
+			"puts a header before each packet: open it without, or ask for offloads", fd, name)
+	}
+	if err := setHeaderLen(fd); err != nil {
+		return OffloadNone, fmt.Errorf("descriptor %d (%s): %w", fd, name, err)
+	}
+	return setOffload(fd, name, wanted)
 }
 
 // take makes the descriptor the device's own.
@@ -105,9 +126,6 @@ func identify(fd int) (name string, kind Kind, err error) {
 	}
 	name, flags := request.Name(), request.Uint16()
 	switch {
-	case flags&unix.IFF_VNET_HDR != 0:
-		return "", 0, fmt.Errorf("descriptor %d (%s): opened with IFF_VNET_HDR, which puts "+
-			"a header before each packet: open it without", fd, name)
 	case flags&unix.IFF_TAP != 0:
 		kind = KindTAP
 	case flags&unix.IFF_TUN != 0:
@@ -116,13 +134,4 @@ func identify(fd int) (name string, kind Kind, err error) {
 		return "", 0, fmt.Errorf("descriptor %d (%s): neither TUN nor TAP", fd, name)
 	}
 	return name, kind, nil
-}
-
-// clearOffloads makes the kernel finish every checksum before it hands a packet
-// out. What the last user of a device asked for outlives its descriptor.
-func clearOffloads(fd int, name string) error {
-	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0); err != nil {
-		return fmt.Errorf("clear the offloads of %s: %w", name, err)
-	}
-	return nil
 }

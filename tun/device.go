@@ -10,7 +10,8 @@ const (
 )
 
 // Device is one queue of one link: whole packets in, whole packets out. A TUN
-// carries IP packets, a TAP Ethernet frames. The caller owns every buffer.
+// carries IP packets, a TAP Ethernet frames. The caller owns every buffer. One
+// that is an [Offloader] may have a header in front of each packet.
 //
 // Read is for one goroutine at a time; Write and the other methods are for
 // any number of them.

@@ -60,7 +60,9 @@ func Send(conn *net.UnixConn, l *Link) error {
 	if err := d.send(conn); err != nil {
 		return fmt.Errorf("hand over %s %s: %w", l.kind, l.name, err)
 	}
-	l.ours.Store(false) // it is the receiver's to remove
+	// It is the receiver's to remove, and its offloads are.
+	l.ours.Store(false)
+	l.handedOver = true
 	return nil
 }
 
@@ -71,8 +73,8 @@ func Send(conn *net.UnixConn, l *Link) error {
 //	{"version": 1, "name": "mc0", "kind": "tun", "mtu": 1500, "up": true}
 //
 // With "ours": true the device is kept if the receiver is killed, and removed
-// by its Close (see [Config.Owner]). Of config only IO, MTU (where the line has
-// none) and Logger count. What the peer says is checked where the kernel can
+// by its Close (see [Config.Owner]). Of config only IO, Offload (as with
+// [FromDescriptor]), MTU (where the line has none) and Logger count. What the peer says is checked where the kernel can
 // tell. The connection's deadlines apply; io.EOF says that the peer has closed
 // it.
 func Receive(conn *net.UnixConn, config Config) (*Link, error) {

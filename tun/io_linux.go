@@ -82,7 +82,11 @@ func (l *Link) readOne(buf []byte, sizes []int) (int, error) {
 
 // whole counts and refuses a packet that was cut to its buffer.
 func (l *Link) whole(buf []byte, n int) bool {
-	if n < len(buf) || !truncated(l.kind, buf) {
+	head := 0
+	if l.offload != OffloadNone {
+		head = VirtioHeaderLen
+	}
+	if n < len(buf) || n > head && !truncated(l.kind, buf[head:]) {
 		return true
 	}
 	l.truncated.Add(1)

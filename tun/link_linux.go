@@ -24,6 +24,9 @@ type Link struct {
 	hwAddr net.HardwareAddr // the router's end of a TAP
 	rpf    int              // rp_filter as found, or -1
 
+	offload    Offload
+	handedOver bool // to another process, whose offloads they are now
+
 	file  *os.File
 	water *water.Interface // the same file, as package water moves packets
 	fd    int              // the same file, for writes that share no lock
@@ -55,6 +58,8 @@ type device struct {
 	index int // 0 where unknown
 	rpf   int // rp_filter, -1 where unknown
 	ours  bool
+
+	offload Offload
 
 	configured bool // as Open's config says, so that the link restores it
 
@@ -103,7 +108,7 @@ func makeLink(d device, config Config) (*Link, error) {
 		return nil, err
 	}
 	l := &Link{
-		name: d.name, kind: d.kind, io: io, rpf: d.rpf,
+		name: d.name, kind: d.kind, io: io, rpf: d.rpf, offload: d.offload,
 		water: d.water, file: d.file, raw: raw, fd: int(d.file.Fd()),
 		events: make(chan Event, eventBacklog),
 	}
@@ -165,6 +170,7 @@ func (l *Link) Close() error {
 	l.closeOnce.Do(func() {
 		l.watch.stop()
 		l.users.drain()
+		l.clearOffload()
 		l.closeErr = errors.Join(l.release(), l.file.Close())
 		close(l.events)
 	})
