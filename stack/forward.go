@@ -93,7 +93,7 @@ func (s *Stack) relay(i *iface, p *punt, hop nextHop, packet []byte) drop {
 	f := frames.Get().(*frame)
 	defer frames.Put(f)
 	l := hop.out.link
-	f.bytes = f.bytes[:0]
+	f.start(l)
 	if l.ethernet() {
 		f.bytes = appendEthernet(f.bytes, to, l.hardware, p.family)
 	}

@@ -76,6 +76,9 @@ func (l lab) attach(t *testing.T, host *netnstest.Host, index int, kind tun.Kind
 
 func (l lab) open(t *testing.T, config tun.Config, index uint32) {
 	t.Helper()
+	if index%2 == 0 {
+		config.Offload = tun.OffloadHeader
+	}
 	link, err := tun.Open(config)
 	if err != nil {
 		t.Fatal(err)
@@ -98,13 +101,17 @@ func (l lab) read(link *tun.Link, index uint32) {
 	for i := range bufs {
 		bufs[i] = make([]byte, 9000)
 	}
+	head := 0
+	if link.Offload() != tun.OffloadNone {
+		head = tun.VirtioHeaderLen
+	}
 	for {
 		n, err := link.Read(bufs, sizes)
 		if err != nil {
 			return
 		}
 		for i := range n {
-			l.Deliver(index, bufs[i][:sizes[i]])
+			l.Deliver(index, bufs[i][head:sizes[i]])
 		}
 	}
 }

@@ -314,6 +314,7 @@ func newLink(config InterfaceConfig) (*link, error) {
 		return nil, fmt.Errorf("mtu %d: not %d to %d", mtu, minimumMTU, maximumMTU)
 	}
 	l := &link{index: config.Index, device: config.Device, mtu: uint32(mtu)}
+	l.headers = tun.OffloadOf(config.Device) != tun.OffloadNone
 	if config.Device.Kind() != tun.KindTAP {
 		return l, nil
 	}

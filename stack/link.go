@@ -24,6 +24,7 @@ type link struct {
 	device   tun.Device
 	hardware tcpip.LinkAddress // empty where there is no Ethernet
 	mtu      uint32
+	headers  bool // a virtio-net header stands before each packet of device
 	counters *counters
 
 	dispatcher atomic.Pointer[netstack.NetworkDispatcher] // nil once removed
@@ -55,7 +56,7 @@ func (l *link) WritePackets(packets netstack.PacketBufferList) (int, tcpip.Error
 func (l *link) writePacket(p *netstack.PacketBuffer) error {
 	f := frames.Get().(*frame)
 	defer frames.Put(f)
-	f.bytes = f.bytes[:0]
+	f.start(l)
 	if l.ethernet() {
 		remote := p.EgressRoute.RemoteLinkAddress
 		if len(remote) != header.EthernetAddressSize {
@@ -89,14 +90,27 @@ func (l *link) write(f *frame) error {
 		l.counters.drops[dropDevice].Add(1)
 		return errors.Join(errNotTaken, err)
 	}
-	l.counters.sent.add(len(f.bytes))
+	l.counters.sent.add(len(f.bytes) - f.head)
 	return nil
 }
 
 // frame is a buffer for one frame, with the vector that Device.Write wants.
 type frame struct {
 	bytes  []byte
+	head   int // of bytes, the virtio-net header
 	vector [1][]byte
+}
+
+// noOffload is the virtio-net header of a packet that is complete.
+var noOffload [tun.VirtioHeaderLen]byte
+
+// start begins a frame for l.
+func (f *frame) start(l *link) {
+	f.bytes = f.bytes[:0]
+	if l.headers {
+		f.bytes = append(f.bytes, noOffload[:]...)
+	}
+	f.head = len(f.bytes)
 }
 
 var frames = sync.Pool{New: func() any { return &frame{bytes: make([]byte, 0, 2048)} }}

@@ -80,7 +80,7 @@ func (s *Stack) sendResolved(i *iface, packet []byte,
 func (l *link) send(packet []byte, to tcpip.LinkAddress, family tcpip.NetworkProtocolNumber) error {
 	f := frames.Get().(*frame)
 	defer frames.Put(f)
-	f.bytes = f.bytes[:0]
+	f.start(l)
 	if l.ethernet() {
 		f.bytes = appendEthernet(f.bytes, to, l.hardware, family)
 	}
