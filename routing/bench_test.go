@@ -65,7 +65,7 @@ func benchRouter(b testing.TB, flows, fanout int, v6 bool, kind tun.Kind) *worke
 		f.Plane(v6).Set(mfe(benchFlow(n, v6), 1, outs...))
 	}
 	w := newWorker(f, in)
-	w.makeBuffers(1500)
+	w.makeBuffers(in.settings.Load())
 	return w
 }
 

@@ -121,7 +121,7 @@ func (r *router) deliver(index uint32, frames ...[]byte) {
 		p.worker = newWorker(r.Forwarder, p)
 	}
 	s := p.settings.Load()
-	p.worker.makeBuffers(s.mtu)
+	p.worker.makeBuffers(s)
 	for i, f := range frames {
 		p.worker.sizes[i] = copy(p.worker.views[i], f)
 	}

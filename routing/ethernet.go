@@ -29,6 +29,16 @@ func (p *packet) parseFrame(buf []byte, start, end int) (verdict, Drop) {
 	return v, reason
 }
 
+// isIP says whether an Ethernet header, if there is one, is that of an IP packet
+// of this family.
+func isIP(header []byte, v6 bool) bool {
+	if len(header) == 0 {
+		return true
+	}
+	etherType := binary.BigEndian.Uint16(header[12:])
+	return etherType == etherTypeIPv4 && !v6 || etherType == etherTypeIPv6 && v6
+}
+
 // putEthernet writes the Ethernet header of a frame whose IP packet, to a
 // group, is in place.
 func putEthernet(frame []byte, source [6]byte) {

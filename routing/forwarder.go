@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,7 @@ type Forwarder struct {
 	planes [2]*plane // IPv4, IPv6
 	flows  atomic.Int64
 	budget budget
+	joins  atomic.Bool // some interface takes super-packets
 
 	mu      sync.Mutex // guards byIndex and changes of ports
 	byIndex map[uint32]*port
@@ -145,6 +147,7 @@ func (f *Forwarder) AddInterface(config InterfaceConfig) (*Interface, error) {
 	base := p.totals()
 	p.base.Store(&base)
 	p.settings.Store(s)
+	f.findJoins()
 	f.config.Logger.Debug("interface added", "if", config.Name, "index", config.Index)
 	return &Interface{forwarder: f, port: p, device: config.Device}, nil
 }
@@ -164,6 +167,7 @@ func (f *Forwarder) UpdateInterface(config InterfaceConfig) error {
 		return fmt.Errorf("update interface %q: %w", config.Name, err)
 	}
 	p.settings.Store(s)
+	f.findJoins()
 	return nil
 }
 
@@ -177,8 +181,17 @@ func (f *Forwarder) RemoveInterface(index uint32) error {
 	if p == nil || p.settings.Swap(nil) == nil {
 		return fmt.Errorf("remove interface: no index %d", index)
 	}
+	f.findJoins()
 	f.config.Logger.Debug("interface removed", "index", index)
 	return nil
+}
+
+// findJoins sees whether joining datagrams is of use to anybody.
+func (f *Forwarder) findJoins() {
+	f.joins.Store(slices.ContainsFunc(*f.ports.Load(), func(p *port) bool {
+		s := p.settings.Load()
+		return s != nil && s.joins
+	}))
 }
 
 // port gives the port of an interface index.

@@ -29,6 +29,9 @@ type InterfaceConfig struct {
 	Boundary []netip.Prefix
 	// Domain names a set of interfaces: packets stay inside it.
 	Domain string
+	// Separate has every datagram written by itself and complete, as it would be
+	// on a wire, also where the device takes many as one.
+	Separate bool
 }
 
 // settings is an InterfaceConfig in the form that workers use. It never
@@ -36,7 +39,11 @@ type InterfaceConfig struct {
 type settings struct {
 	name      string
 	device    tun.Device
-	tap       bool
+	ethernet  int         // bytes of an Ethernet header before each packet
+	header    int         // bytes of a virtio-net header before that
+	offload   tun.Offload // of device
+	joins     bool        // takes super-packets
+	finish    bool        // takes packets with complete checksums only
 	hardware  [6]byte
 	mtu       int
 	threshold uint8
@@ -55,7 +62,7 @@ func (c InterfaceConfig) settings() (*settings, error) {
 	s := &settings{
 		name:      c.Name,
 		device:    c.Device,
-		tap:       c.Device.Kind() == tun.KindTAP,
+		offload:   tun.OffloadOf(c.Device),
 		mtu:       c.MTU,
 		threshold: max(c.TTLThreshold, 1),
 		domain:    c.Domain,
@@ -66,7 +73,13 @@ func (c InterfaceConfig) settings() (*settings, error) {
 	if s.mtu < minMTU || s.mtu > maxMTU {
 		return nil, fmt.Errorf("MTU %d is not from %d to %d", s.mtu, minMTU, maxMTU)
 	}
-	if s.tap {
+	s.joins = s.offload == tun.OffloadSegmentation && !c.Separate
+	s.finish = s.offload == tun.OffloadNone || c.Separate
+	if s.offload != tun.OffloadNone {
+		s.header = tun.VirtioHeaderLen
+	}
+	if c.Device.Kind() == tun.KindTAP {
+		s.ethernet = ethernetHeaderLen
 		if len(c.HardwareAddr) != 6 || c.HardwareAddr[0]&1 != 0 {
 			return nil, fmt.Errorf("%q is no hardware address for a TAP", c.HardwareAddr)
 		}

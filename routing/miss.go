@@ -35,11 +35,11 @@ func (p *plane) admit(w *worker, data *packet, now time.Time) (report bool) {
 	}
 	if f == nil {
 		if !p.hasRoom(w.port, now) {
-			w.drop(DropFlowLimit)
+			w.drop(DropFlowLimit, 1)
 			return false
 		}
 		if !w.misses.take(now) {
-			w.drop(DropMissRate)
+			w.drop(DropMissRate, 1)
 			return false
 		}
 		f = p.queue.add(data.key, w.port, now)
@@ -74,14 +74,14 @@ func (p *plane) keep(f *waiting, w *worker, data *packet, now time.Time) {
 	size := data.end - data.start
 	if len(f.packets) == waitingPackets {
 		f.overflow++
-		w.drop(DropQueueOverflow)
+		w.drop(DropQueueOverflow, 1)
 		return
 	}
 	if !p.forwarder.budget.reserve(size) {
 		p.expire(now)
 		if !p.forwarder.budget.reserve(size) {
 			f.overflow++
-			w.drop(DropPendingBudget)
+			w.drop(DropPendingBudget, 1)
 			return
 		}
 	}

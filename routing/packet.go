@@ -29,6 +29,18 @@ type packet struct {
 	entry      *entry // nil where none was found
 	ttl        uint8  // as it arrived
 	v6         bool
+
+	checksum  checksum
+	joined    bool    // another packet, the first of its run, stands for this one
+	transport uint16  // from start to where the transport checksum begins
+	field     uint16  // from there to the checksum itself
+	segment   uint16  // payload bytes of each datagram of a super-packet, else 0
+	count     int32   // datagrams
+	size      int32   // bytes of the longest datagram
+	mtu       int32   // the smallest that was too small, 0 for none
+	next      *packet // the one behind it in its run
+	made      *packet // of a super-packet its datagrams, of a run the super-packet
+	tally     *tally  // of entry
 }
 
 // verdict says what is to become of a packet.
@@ -207,6 +219,26 @@ func sum(b []byte) uint16 {
 	}
 	s, carry = bits.Add64(s, 0, carry)
 	s += carry
+	s = s>>32 + s&0xffffffff
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	return uint16(s>>16 + s)
+}
+
+// sumAny is sum for any length, as if a zero byte were behind an odd one.
+func sumAny(b []byte) uint16 {
+	var s, carry uint64
+	for ; len(b) >= 32; b = b[32:] {
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), 0)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b[8:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b[16:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b[24:]), carry)
+		s, carry = bits.Add64(s, 0, carry)
+		s += carry
+	}
+	var rest [32]byte
+	copy(rest[:], b)
+	s = s>>32 + s&0xffffffff + uint64(sum(rest[:]))
 	s = s>>32 + s&0xffffffff
 	s = s>>16 + s&0xffff
 	s = s>>16 + s&0xffff

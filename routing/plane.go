@@ -167,9 +167,9 @@ func (p *plane) send(e *entry, w *waiting) {
 		switch {
 		case h.arrival != e.in:
 			e.tally.flow.wrongIf.Add(1)
-			c.drop(DropWrongIf)
+			c.drop(DropWrongIf, 1)
 		case c.in == nil:
-			c.drop(DropNoInterface)
+			c.drop(DropNoInterface, 1)
 		default:
 			c.replicate(e, &h.packet)
 		}

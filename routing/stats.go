@@ -8,7 +8,8 @@ type inCounters struct {
 	_                               [64]byte
 }
 
-// InterfaceStats counts what an interface has carried since it was added.
+// InterfaceStats counts what an interface has carried since it was added:
+// datagrams, however many of them were read or written as one.
 type InterfaceStats struct {
 	Index              uint32
 	Name               string
@@ -16,6 +17,7 @@ type InterfaceStats struct {
 	TxPackets, TxBytes uint64            // as written to it by the forwarder
 	Punted             uint64            // of the packets read, those left to the host stack
 	Misses             uint64            // of the packets read, those of unknown flows
+	Resent             uint64            // joined packets that the device refused, then sent singly
 	Drops              map[string]uint64 // by the name of the Drop; without zeros
 }
 
@@ -31,8 +33,8 @@ type Stats struct {
 
 // portTotals is a sum of everything counted at a port.
 type portTotals struct {
-	rxPackets, rxBytes, txPackets, txBytes, punted, misses uint64
-	drops                                                  [drops]uint64
+	rxPackets, rxBytes, txPackets, txBytes, punted, misses, resent uint64
+	drops                                                          [drops]uint64
 }
 
 // addLane has what l sends counted for its port.
@@ -59,6 +61,7 @@ func (p *port) totals() portTotals {
 	for _, l := range p.sent {
 		t.txPackets += l.sent.packets.load()
 		t.txBytes += l.sent.octets.load()
+		t.resent += l.sent.resent.load()
 		for i := range l.sent.drops {
 			t.drops[i] += l.sent.drops[i].load()
 		}
@@ -103,6 +106,7 @@ func (f *Forwarder) InterfaceStats(index uint32) (InterfaceStats, bool) {
 		TxBytes:   t.txBytes - base.txBytes,
 		Punted:    t.punted - base.punted,
 		Misses:    t.misses - base.misses,
+		Resent:    t.resent - base.resent,
 		Drops:     reasons(&t.drops),
 	}, true
 }

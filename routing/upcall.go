@@ -23,10 +23,10 @@ func (p *packet) header() []byte {
 	return p.buf[p.start:min(p.end, p.start+headerLen)]
 }
 
-// wrongIf counts, and now and then reports, a packet that came in by another
-// interface than the flow's.
-func (w *worker) wrongIf(f *flow, p *packet) {
-	f.wrongIf.Add(1)
+// wrongIf counts, and now and then reports, n datagrams in p that came in by
+// another interface than the flow's.
+func (w *worker) wrongIf(f *flow, p *packet, n int) {
+	f.wrongIf.Add(uint64(n))
 	u := w.forwarder.planes[p.family()].upcall.Load()
 	if u == nil {
 		return
@@ -38,6 +38,8 @@ func (w *worker) wrongIf(f *flow, p *packet) {
 		return
 	}
 	if w.wrongIfs.take(now) && f.reported.CompareAndSwap(last, now.UnixNano()) {
+		p = w.singles(p)
+		p.finish()
 		(*u).HandleWrongIf(p.key.flow(p.v6), mgm.Iface{Index: w.port.index}, p.header())
 	}
 }

@@ -2,6 +2,8 @@ package routing
 
 import (
 	"time"
+
+	"umroute/tun"
 )
 
 // worker carries packets from one device queue to the lanes of its outputs.
@@ -24,10 +26,15 @@ type worker struct {
 	sizes   []int
 	packets []packet // the data packets of the batch
 
+	room room // what is made of the packets of the batch
+	runs runs
+	full bool // the last read filled all buffers
+
 	lanes  []*outLane // by slot of the output's port
 	closed *outLane   // in lanes where there is none yet
 	open   []*outLane // those with settings for this batch
 	spare  []parcel
+	frames [][]byte // of one write that is no lane's
 
 	misses, wrongIfs, tooBigs bucket
 	fragments                 fragmenter
@@ -43,6 +50,7 @@ func newWorker(f *Forwarder, p *port) *worker {
 		sizes:     make([]int, c.Batch),
 		packets:   make([]packet, 0, c.Batch),
 		closed:    &outLane{mtu: -1},
+		frames:    make([][]byte, 0, c.Batch),
 		misses:    newBucket(c.MissRate, max(c.MissRate/8, 1)),
 		wrongIfs:  newBucket(c.WrongIfRate, max(c.WrongIfRate/8, 1)),
 		// RFC 4443 section 2.4 (f) suggests 10 a second, 10 at once.
@@ -56,24 +64,38 @@ func newWorker(f *Forwarder, p *port) *worker {
 
 // read waits for packets.
 func (w *worker) read(s *settings) (int, error) {
-	w.makeBuffers(s.mtu)
-	return s.device.Read(w.views, w.sizes)
+	w.makeBuffers(s)
+	n, err := s.device.Read(w.views, w.sizes)
+	w.full = n == len(w.views)
+	return n, err
 }
 
-// makeBuffers sees to it that buffers hold packets of the link's MTU with an
-// Ethernet header, and somewhat more, as the other end may think it larger.
-func (w *worker) makeBuffers(mtu int) {
-	size := max(2048, headroom+ethernetHeaderLen+mtu)
-	if len(w.buffers) > 0 && len(w.buffers[0]) >= size {
+// fewBuffers is how many buffers for super-packets a worker begins with.
+const fewBuffers = 8
+
+// makeBuffers sees to it that buffers hold packets of the link's MTU with all
+// that may stand in front of them, and somewhat more, as the other end may
+// think it larger. Those for super-packets are large, so there are as many as
+// reads have filled: most interfaces never need more than a few.
+func (w *worker) makeBuffers(s *settings) {
+	size, n := max(2048, headroom+tun.VirtioHeaderLen+ethernetHeaderLen+s.mtu), len(w.sizes)
+	if s.offload == tun.OffloadSegmentation {
+		size = headroom + tun.VirtioHeaderLen + ethernetHeaderLen + maxMTU
+		n = min(n, max(fewBuffers, len(w.buffers)))
+		if w.full {
+			n = min(2*n, len(w.sizes))
+		}
+	}
+	if len(w.buffers) >= n && len(w.buffers[0]) >= size {
 		return
 	}
 	// An odd number of cache lines from one to the next: with a power of two,
 	// all headers would fall into the same few sets of the cache.
 	const line = 64
 	stride := (size+line-1)/line*line | line
-	slab := make([]byte, len(w.sizes)*stride)
-	w.buffers = make([][]byte, len(w.sizes))
-	w.views = make([][]byte, len(w.sizes))
+	slab := make([]byte, n*stride)
+	w.buffers = make([][]byte, n)
+	w.views = make([][]byte, n)
 	for i := range w.buffers {
 		w.buffers[i] = slab[i*stride : (i+1)*stride : (i+1)*stride]
 		w.views[i] = w.buffers[i][headroom:]
@@ -83,9 +105,15 @@ func (w *worker) makeBuffers(mtu int) {
 // work does everything with the n packets that were read.
 func (w *worker) work(n int, s *settings) {
 	w.in, w.now = s, time.Time{}
+	w.room.reset()
 	w.sort(n)
+	if len(w.packets) > 1 && w.forwarder.joins.Load() {
+		w.join()
+	}
 	for i := range w.packets {
-		w.handle(i)
+		if !w.packets[i].joined {
+			w.handle(i)
+		}
 	}
 	w.flush()
 }
@@ -93,69 +121,126 @@ func (w *worker) work(n int, s *settings) {
 // sort parses the packets of a batch, hands to the host stack what is its
 // own, and looks up the flows of the data packets.
 func (w *worker) sort(n int) {
+	var packets int
 	var octets uint64
 	w.packets = w.packets[:0]
 	for i := range n {
-		octets += uint64(w.sizes[i])
 		next := len(w.packets)
 		p := &w.packets[:next+1][next]
-		switch v, reason := w.parse(p, w.buffers[i], headroom+w.sizes[i]); v {
+		v, reason := drop, DropBadHeader
+		ok := w.accept(p, i)
+		packets += int(p.count)
+		octets += p.octets(w.in.ethernet)
+		if ok {
+			v, reason = w.parse(p)
+		}
+		switch v {
 		case forward:
 			w.packets = w.packets[:next+1]
 		case drop:
-			w.drop(reason)
+			w.drop(reason, int(p.count))
 		case punt:
-			w.punt(w.views[i][:w.sizes[i]])
+			w.punt(p)
 		}
 	}
-	w.counts.packets.add(uint64(n))
+	w.counts.packets.add(uint64(packets))
 	w.counts.octets.add(octets)
 	w.forwarder.lookup(w.packets)
 }
 
-// punt leaves what was read to the host stack.
-func (w *worker) punt(frame []byte) {
-	w.counts.punted.add(1)
-	if w.forwarder.config.Punt != nil {
+// accept makes p what was read into buffer i, and says whether the virtio-net
+// header in front of it, if there is one, can be.
+func (w *worker) accept(p *packet, i int) bool {
+	start := headroom + w.in.header
+	*p = packet{
+		buf: w.buffers[i], start: start + w.in.ethernet, end: headroom + w.sizes[i], count: 1,
+	}
+	if w.in.header == 0 {
+		return true
+	}
+	ok := p.end > start && p.accept(p.buf[headroom:start], w.in.ethernet)
+	if !ok {
+		p.segment = 0
+	}
+	p.measure()
+	return ok
+}
+
+// punt leaves what was read to the host stack, complete and one by one.
+func (w *worker) punt(p *packet) {
+	ethernet := p.buf[p.start-w.in.ethernet : p.start]
+	if p.segment != 0 && (!p.sound() || !isIP(ethernet, p.v6)) {
+		w.drop(DropBadHeader, int(p.count))
+		return
+	}
+	w.counts.punted.add(uint64(p.count))
+	if w.forwarder.config.Punt == nil {
+		return
+	}
+	for d := w.singles(p); d != nil; d = d.next {
+		d.finish()
+		frame := d.buf[d.start-len(ethernet) : d.end]
+		copy(frame, ethernet)
 		w.forwarder.config.Punt(w.port.index, frame)
 	}
 }
 
-// parse classifies what was read into buf[headroom:end].
-func (w *worker) parse(p *packet, buf []byte, end int) (verdict, Drop) {
+// parse classifies what was accepted.
+func (w *worker) parse(p *packet) (verdict, Drop) {
 	var v verdict
 	var reason Drop
-	if w.in.tap {
-		v, reason = p.parseFrame(buf, headroom, end)
+	if w.in.ethernet != 0 {
+		v, reason = p.parseFrame(p.buf, p.start-w.in.ethernet, p.end)
 	} else {
-		v, reason = p.parse(buf, headroom, end)
+		v, reason = p.parse(p.buf, p.start, p.end)
 	}
-	if v == forward && inside(w.in.boundary[p.family()], p.key.group) {
+	if v != forward {
+		return v, reason
+	}
+	if inside(w.in.boundary[p.family()], p.key.group) {
 		return drop, DropBoundary
 	}
-	return v, reason
+	if p.checksum == checksumUnfinished && !p.sound() {
+		return drop, DropBadHeader
+	}
+	p.measure()
+	return forward, 0
 }
 
 // handle finds out what the entry of packet i of the batch allows.
 func (w *worker) handle(i int) {
 	p := &w.packets[i]
-	e := p.entry
-	if e == nil {
-		if p.ttl <= 1 {
-			w.drop(DropTTL)
-			return
-		}
-		w.keepOrder(i)
-		if e = w.forwarder.planes[p.family()].miss(w, p); e == nil {
-			return
-		}
-	}
-	if e.in != w.port {
-		w.drop(DropWrongIf)
-		w.wrongIf(e.tally.flow, p)
+	if e := p.entry; e != nil {
+		w.arrived(e, p)
 		return
 	}
-	w.replicate(e, p)
+	if p.ttl <= 1 {
+		w.drop(DropTTL, int(p.count))
+		p.unlink()
+		return
+	}
+	p.unlink()
+	w.keepOrder(i)
+	for p = w.singles(p); p != nil; {
+		next := p.next
+		p.next = nil // each waits by itself
+		p.finish()
+		if e := w.forwarder.planes[p.family()].miss(w, p); e != nil {
+			w.arrived(e, p)
+		}
+		p = next
+	}
+}
+
+// arrived checks where p, of e's flow, came in.
+func (w *worker) arrived(e *entry, p *packet) {
+	if e.in == w.port {
+		w.replicate(e, p)
+		return
+	}
+	n := p.datagrams()
+	w.drop(DropWrongIf, n)
+	w.wrongIf(e.tally.flow, p, n)
 }
 
 // keepOrder sees to it that packet i can wait without others of its flow going
@@ -175,71 +260,8 @@ func (w *worker) keepOrder(i int) {
 	}
 }
 
-// replicate puts p, which came in as e says, into the lanes of e's outputs.
-func (w *worker) replicate(e *entry, p *packet) {
-	length := p.end - p.start
-	t := e.tally
-	t.packets.add(1)
-	t.octets.add(uint64(length))
-	switch {
-	case p.ttl <= 1:
-		t.headerErrors.add(1)
-		w.drop(DropTTL)
-		return
-	case len(e.outs) == 0:
-		t.negative.add(1)
-		w.drop(DropNegative)
-		return
-	}
-	p.decrement()
-	smallest := 0
-	for i := range e.outs {
-		o := &e.outs[i]
-		if int(o.slot) < len(w.lanes) {
-			l := w.lanes[o.slot]
-			if length <= l.mtu && p.ttl > l.threshold {
-				l.add(p, t, o.place)
-				continue
-			}
-		}
-		mtu := w.scrutinise(w.openLane(o.slot), p, t, o.place)
-		if mtu != 0 && (smallest == 0 || mtu < smallest) {
-			smallest = mtu
-		}
-	}
-	if smallest != 0 && p.v6 {
-		w.tooBig(p, smallest)
-	}
-}
-
-// scrutinise puts p into lane l if that may be, and else counts why not. If p
-// is too long for the link and cannot be fragmented, it returns the link's
-// MTU; in all other cases 0.
-func (w *worker) scrutinise(l *outLane, p *packet, t *tally, place uint32) (mtu int) {
-	out, unsent := l.out, &t.unsent[place]
-	switch {
-	case out == nil:
-		l.refuse(DropNoInterface, &unsent.discards)
-	case out.domain != w.in.domain:
-		l.refuse(DropDomain, &unsent.discards)
-	case inside(out.boundary[p.family()], p.key.group):
-		l.refuse(DropBoundary, &unsent.discards)
-	case p.ttl <= out.threshold:
-		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
-		l.refuse(DropThreshold, &unsent.ttlTooLow)
-	case p.end-p.start <= out.mtu:
-		l.add(p, t, place)
-	case !p.v6 && w.fragments.start(p.ip(), out.mtu):
-		w.sendFragments(l, t, place)
-	default:
-		l.refuse(DropFragNeeded, &unsent.fragNeeded)
-		return out.mtu
-	}
-	return 0
-}
-
-// drop counts a packet that came in and goes nowhere.
-func (w *worker) drop(reason Drop) { w.counts.drops[reason].add(1) }
+// drop counts n datagrams that came in and go nowhere.
+func (w *worker) drop(reason Drop, n int) { w.counts.drops[reason].add(uint64(n)) }
 
 // clock gives the time of the batch.
 func (w *worker) clock() time.Time {

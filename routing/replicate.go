@@ -1,0 +1,112 @@
+package routing
+
+// replicate puts p, a packet or a run that came in as e says, into the lanes of
+// e's outputs.
+func (w *worker) replicate(e *entry, p *packet) {
+	t := e.tally
+	n := 0
+	for d := p; d != nil; d = d.next {
+		n += int(d.count)
+		t.octets.add(d.octets(0))
+		d.tally = t
+	}
+	t.packets.add(uint64(n))
+	switch {
+	case p.ttl <= 1:
+		t.headerErrors.add(uint64(n))
+		w.drop(DropTTL, n)
+		return
+	case len(e.outs) == 0:
+		t.negative.add(uint64(n))
+		w.drop(DropNegative, n)
+		return
+	}
+	for d := p; d != nil; d = d.next {
+		d.decrement()
+	}
+	tooBig := false
+	for i := range e.outs {
+		o := &e.outs[i]
+		if int(o.slot) < len(w.lanes) {
+			l := w.lanes[o.slot]
+			if int(p.size) <= l.mtu && p.ttl > l.threshold {
+				if !l.add(p, o.place) {
+					w.put(l, p, o.place)
+				}
+				continue
+			}
+		}
+		tooBig = w.scrutinise(w.openLane(o.slot), p, o.place) || tooBig
+	}
+	if tooBig && p.v6 {
+		w.report(p)
+	}
+}
+
+// put puts p, which nothing keeps from lane l, into it: as one where the device
+// takes that, and else one by one.
+func (w *worker) put(l *outLane, p *packet, place uint32) {
+	if l.out.joins && (p.next != nil || p.segment != 0) {
+		if all := w.whole(p); all != nil {
+			w.add(l, all, place)
+			return
+		}
+	}
+	for d := w.singles(p); d != nil; d = d.next {
+		if l.finish {
+			d.finish()
+		}
+		w.add(l, d, place)
+	}
+}
+
+// scrutinise puts p into lane l if that may be, and else counts why not. It says
+// whether something of it is too long for the link and cannot be fragmented.
+func (w *worker) scrutinise(l *outLane, p *packet, place uint32) (tooBig bool) {
+	out, unsent, n := l.out, &p.tally.unsent[place], uint64(p.datagrams())
+	switch {
+	case out == nil:
+		l.refuse(DropNoInterface, &unsent.discards, n)
+	case out.domain != w.in.domain:
+		l.refuse(DropDomain, &unsent.discards, n)
+	case inside(out.boundary[p.family()], p.key.group):
+		l.refuse(DropBoundary, &unsent.discards, n)
+	case p.ttl <= out.threshold:
+		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
+		l.refuse(DropThreshold, &unsent.ttlTooLow, n)
+	case int(p.size) <= out.mtu:
+		w.put(l, p, place)
+	default:
+		for d := w.singles(p); d != nil; d = d.next {
+			tooBig = w.fit(l, d, place) || tooBig
+		}
+	}
+	return tooBig
+}
+
+// fit is scrutinise for one datagram that only its length may keep from lane l.
+func (w *worker) fit(l *outLane, d *packet, place uint32) (tooBig bool) {
+	d.finish() // fragments have no checksum of their own
+	switch mtu := l.out.mtu; {
+	case int(d.size) <= mtu:
+		w.add(l, d, place)
+	case !d.v6 && w.fragments.start(d.ip(), mtu):
+		w.sendFragments(l, d, place)
+	default:
+		l.refuse(DropFragNeeded, &d.tally.unsent[place].fragNeeded, 1)
+		if d.mtu == 0 || mtu < int(d.mtu) {
+			d.mtu = int32(mtu)
+		}
+		return true
+	}
+	return false
+}
+
+// report tells of the datagrams of p that are too long.
+func (w *worker) report(p *packet) {
+	for d := w.singles(p); d != nil; d = d.next {
+		if d.mtu != 0 {
+			w.tooBig(d, int(d.mtu))
+		}
+	}
+}
