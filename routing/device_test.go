@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 
 	"umroute/tun"
@@ -13,11 +14,14 @@ import (
 // link is a device in memory. What is written to it is kept; what Read gives
 // comes in through deliver.
 type link struct {
-	kind   tun.Kind
-	mtu    int
-	refuse int // of each write, how many packets at its end are not taken
-	in     chan [][]byte
-	gone   chan error // what Read fails with
+	kind    tun.Kind
+	mtu     int
+	refuse  int  // of each write, how many packets at its end are not taken
+	simple  bool // does not know super-packets, though it says so
+	offload tun.Offload
+	supers  int // super-packets that single met
+	in      chan [][]byte
+	gone    chan error // what Read fails with
 
 	mu   sync.Mutex
 	sent [][]byte
@@ -44,6 +48,9 @@ func (l *link) Read(bufs [][]byte, sizes []int) (int, error) {
 func (l *link) Write(bufs [][]byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.simple && len(bufs) == 1 && l.offload != tun.OffloadNone && bufs[0][1] != 0 {
+		return 0, &os.PathError{Op: "write", Err: syscall.EINVAL}
+	}
 	n := max(0, len(bufs)-l.refuse)
 	for _, b := range bufs[:n] {
 		l.sent = append(l.sent, append([]byte(nil), b...))
@@ -66,6 +73,8 @@ func (l *link) Name() string   { return "fake" }
 func (l *link) Kind() tun.Kind { return l.kind }
 func (l *link) MTU() int       { return l.mtu }
 func (l *link) IO() string     { return "plain" }
+
+func (l *link) Offload() tun.Offload { return l.offload }
 
 // take gives what was written since the last call.
 func (l *link) take() [][]byte {
@@ -97,7 +106,13 @@ func newRouter(t testing.TB, config Config) *router {
 // that ends with the index.
 func (r *router) add(config InterfaceConfig, kind tun.Kind) *link {
 	r.t.Helper()
-	l := newLink(kind, 1500)
+	return r.addLink(config, newLink(kind, 1500))
+}
+
+// addLink is add for a link that is there.
+func (r *router) addLink(config InterfaceConfig, l *link) *link {
+	r.t.Helper()
+	kind := l.kind
 	config.Device = l
 	if kind == tun.KindTAP {
 		config.HardwareAddr = hardware(config.Index)
@@ -121,6 +136,10 @@ func (r *router) deliver(index uint32, frames ...[]byte) {
 		p.worker = newWorker(r.Forwarder, p)
 	}
 	s := p.settings.Load()
+	p.worker.full = true
+	for len(p.worker.views) < len(frames) {
+		p.worker.makeBuffers(s)
+	}
 	p.worker.makeBuffers(s)
 	for i, f := range frames {
 		p.worker.sizes[i] = copy(p.worker.views[i], f)

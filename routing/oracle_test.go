@@ -25,7 +25,8 @@ type oracleLink struct {
 	config InterfaceConfig
 	tap    bool
 	sent   [][]byte
-	told   int // sources, that a packet is too big
+	told   int       // sources, that a packet is too big
+	rx, tx [2]uint64 // packets and bytes, counted where links have offloads
 	drops  map[string]uint64
 }
 

@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -19,6 +18,7 @@ type pair struct {
 	*router
 	plain                   *oracle
 	punted, upcalls, tooBig []string
+	offloads                bool // the links have some; see superpacket_test.go
 }
 
 const (
@@ -26,8 +26,10 @@ const (
 	notThere  = 7 // an interface that entries name and nobody adds
 )
 
-func newPair(t testing.TB) *pair {
-	p := &pair{plain: newOracle()}
+func newPair(t testing.TB) *pair { return newPairOf(t, false) }
+
+func newPairOf(t testing.TB, offloads bool) *pair {
+	p := &pair{plain: newOracle(), offloads: offloads}
 	p.router = newRouter(t, Config{
 		Punt: func(index uint32, frame []byte) {
 			p.punted = append(p.punted, fmt.Sprintf("%d %x", index, frame))
@@ -61,7 +63,12 @@ func (p *pair) addLink(index uint32) {
 	if index%2 == 0 {
 		kind = tun.KindTAP
 	}
-	p.add(InterfaceConfig{Index: index, MTU: 1500}, kind)
+	l := newLink(kind, 1500)
+	if p.offloads {
+		l.offload = linkOffloads[index-1]
+		l.simple = index == simpleLink
+	}
+	p.router.addLink(InterfaceConfig{Index: index, MTU: 1500}, l)
 	p.plain.links[index] = &oracleLink{tap: kind == tun.KindTAP, drops: make(map[string]uint64)}
 	p.configure(InterfaceConfig{Index: index, MTU: 1500})
 }
@@ -104,15 +111,21 @@ func (p *pair) compare() {
 	}
 	for index, l := range p.links {
 		plain := p.plain.links[index]
-		if sent := l.take(); !slices.EqualFunc(sent, plain.sent, bytes.Equal) {
-			check(fmt.Sprintf("sent by %d", index), plain.sent, sent)
+		sent := l.take()
+		if p.offloads {
+			p.compareTraffic(index, sent)
+			sent, plain.sent = p.sorted(l, l.single(p.t, sent)), p.sorted(l, plain.sent)
 		}
+		p.compareFrames(index, plain.sent, sent)
 		plain.sent = nil
 		s, _ := p.InterfaceStats(index)
 		check(fmt.Sprintf("drops of %d", index), plain.drops, s.Drops)
 	}
 	check("punted", p.plain.punted, p.punted)
 	check("upcalls", p.plain.upcalls, p.upcalls)
+	if p.offloads {
+		p.plain.tooBig, p.tooBig = p.told(p.plain.tooBig), p.told(p.tooBig)
+	}
 	check("too big", p.plain.tooBig, p.tooBig)
 	p.plain.punted, p.plain.upcalls, p.plain.tooBig = nil, nil, nil
 	p.punted, p.upcalls, p.tooBig = nil, nil, nil
