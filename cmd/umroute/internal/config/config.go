@@ -88,6 +88,10 @@ type Interface struct {
 	Domain string // multicast stays inside a domain
 	MTU    int    // bytes, 68 to 65535
 
+	// Coalesce has datagrams of one flow written as one, where the device takes
+	// that. A capture behind the device then sees them as one.
+	Coalesce bool
+
 	Addresses     []netip.Prefix // the router's, with their host bits
 	PeerAddresses []netip.Prefix // for the other side of the link
 	PeerRoutes    bool           // give the other side routes through the router
@@ -109,6 +113,7 @@ func DefaultInterface(name string, addresses ...netip.Prefix) Interface {
 		IO:           IOAuto,
 		Domain:       "default",
 		MTU:          1500,
+		Coalesce:     true,
 		Addresses:    addresses,
 		PeerRoutes:   true,
 		TTLThreshold: 1,

@@ -73,13 +73,7 @@ func (d *decoder) deviceFields(known fields, i *draft) {
 	// 0 to 2 are standard input, output and error.
 	known["fd"] = func(e entry) { d.number(e, &i.FD, 3, 1<<20) }
 	known["io"] = func(e entry) { d.io(e, &i.IO) }
-	// False is how the router works so far, so it may be said.
-	known["coalesce"] = func(e entry) {
-		var on bool
-		if d.boolean(e, &on) && on {
-			d.unsupported(e.valueAt(), "coalesce: true")
-		}
-	}
+	known["coalesce"] = func(e entry) { d.boolean(e, &i.Coalesce) }
 }
 
 // link reads the kind of device.

@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 	iface := func(name, device string, line int, igmp bool) Interface {
 		return Interface{
 			Name: name, Pos: Position{line, 3}, Link: LinkTUN, Device: device, IO: IOAuto,
-			Domain: "default", MTU: 1500, PeerRoutes: true, TTLThreshold: 1,
+			Domain: "default", MTU: 1500, Coalesce: true, PeerRoutes: true, TTLThreshold: 1,
 			IGMP: membership(igmp, 3), MLD: membership(true, 2),
 		}
 	}
@@ -78,7 +78,7 @@ func TestValues(t *testing.T) {
 		Log:  Log{slog.LevelDebug, LogJSON},
 		Interfaces: []Interface{{
 			Name: "z", Pos: Position{4, 3}, Link: LinkTAP, Netns: Netns{PID: 12}, Device: "t0",
-			IO: IOPlain, Domain: "lab", MTU: 9000, TTLThreshold: 255,
+			IO: IOPlain, Domain: "lab", MTU: 9000, Coalesce: true, TTLThreshold: 255,
 			Addresses:     prefixes("10.0.1.1/24", "fd00:1::1/64"),
 			PeerAddresses: prefixes("10.0.1.2/24", "fd00:1::2/64"),
 			Boundary:      prefixes("239.255.0.0/16", "ff05::/16"),

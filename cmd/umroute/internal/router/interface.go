@@ -63,6 +63,7 @@ func (r *Router) openDevice(i *iface) (err error) {
 		Name:          i.config.Device,
 		Netns:         i.config.Netns.String(),
 		IO:            string(i.config.IO),
+		Offload:       tun.OffloadSegmentation,
 		MTU:           i.config.MTU,
 		Addresses:     i.config.Addresses,
 		PeerAddresses: i.config.PeerAddresses,
@@ -99,7 +100,7 @@ func (r *Router) attach(i *iface) error {
 		Index: i.index, Name: i.config.Name, Device: i.device,
 		HardwareAddr: hardware, MTU: i.device.MTU(),
 		TTLThreshold: i.config.TTLThreshold, Boundary: i.config.Boundary,
-		Domain: i.config.Domain,
+		Domain: i.config.Domain, Separate: !i.config.Coalesce,
 	})
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func newLAN(t testing.TB, number int) *lan {
 // tap is the configuration of the router's interface to the LAN, where it has
 // the host number given. More is appended.
 func (l *lan) tap(name string, host int, more string) string {
-	return fmt.Sprintf("  %s: {link: tap, netns: %s, addresses: [10.0.%d.%d/24, "+
+	return fmt.Sprintf("  %s: {link: tap, coalesce: false, netns: %s, addresses: [10.0.%d.%d/24, "+
 		"\"fd00:%x::%x/64\"]%s}\n", name, l.Netns(), l.number, host, l.number, host, more)
 }
 

@@ -41,8 +41,8 @@ func newStation(t testing.TB, number int) *station {
 // tun is the configuration of the router's interface to the station, to which
 // more is appended.
 func (s *station) tun(name, more string) string {
-	return fmt.Sprintf("  %s: {netns: %s, addresses: [10.0.%d.1/24, \"fd00:%x::1/64\"], "+
-		"peer-addresses: [%s/24, \"%s/64\"]%s}\n",
+	return fmt.Sprintf("  %s: {coalesce: false, netns: %s, "+
+		"addresses: [10.0.%d.1/24, \"fd00:%x::1/64\"], peer-addresses: [%s/24, \"%s/64\"]%s}\n",
 		name, s.Netns(), s.number, s.number, s.v4, s.v6, more)
 }
 

@@ -49,6 +49,7 @@ func (r *Router) describe(i *iface) control.Interface {
 		Netns: i.config.Netns.String(), Device: i.device.Name(), MTU: i.device.MTU(),
 		Addresses: []string{}, Owner: r.owner(i), Domain: i.config.Domain,
 		Threshold: i.config.TTLThreshold, IO: i.device.IO(), Queues: 1, RPFilter: -1,
+		Offload: tun.OffloadOf(i.device) == tun.OffloadSegmentation,
 	}
 	for _, address := range i.config.Addresses {
 		document.Addresses = append(document.Addresses, address.String())
