@@ -24,7 +24,8 @@ type realLink struct {
 }
 
 // attach opens a device of a host and runs it in a forwarder.
-func attach(t *testing.T, f *Forwarder, n int, kind tun.Kind, o tun.Offload, separate bool) realLink {
+func attach(t *testing.T, f *Forwarder, n int, kind tun.Kind, o tun.Offload,
+	separate bool) realLink {
 	t.Helper()
 	host := netnstest.NewHost(t)
 	prefix := func(s string) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf(s, n)) }
