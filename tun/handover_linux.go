@@ -74,9 +74,9 @@ func Send(conn *net.UnixConn, l *Link) error {
 //
 // With "ours": true the device is kept if the receiver is killed, and removed
 // by its Close (see [Config.Owner]). Of config only IO, Offload (as with
-// [FromDescriptor]), MTU (where the line has none) and Logger count. What the peer says is checked where the kernel can
-// tell. The connection's deadlines apply; io.EOF says that the peer has closed
-// it.
+// [FromDescriptor]), MTU (where the line has none) and Logger count. What the
+// peer says is checked where the kernel can tell. The connection's deadlines
+// apply; io.EOF says that the peer has closed it.
 func Receive(conn *net.UnixConn, config Config) (*Link, error) {
 	d, err := receiveDevice(conn, config)
 	if errors.Is(err, io.EOF) {
