@@ -90,9 +90,14 @@ func open(s start) (forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
+	offload := tun.OffloadNone
+	if s.Engine.Name == plan.Umroute {
+		offload = tun.OffloadSegmentation
+	}
 	for i, p := range s.Ports {
 		link, err := tun.Open(tun.Config{
 			Name: topology.Device, IO: s.Engine.IO, TxQueueLen: topology.QueueLen,
+			Offload:   offload,
 			Netns:     fmt.Sprintf("/proc/self/fd/%d", p.Descriptor),
 			Addresses: p.Addresses, PeerAddresses: p.Peer, PeerRoutes: true,
 		})
