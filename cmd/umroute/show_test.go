@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -36,6 +37,16 @@ func (p *process) awaitJoined(name string, group netip.Addr) {
 	eventually(p.t, "the join of "+group.String()+" on "+name, func() bool {
 		_, joined := p.group(name, group)
 		return joined
+	})
+}
+
+// awaitVersion waits until a group is known by a report of that version.
+func (p *process) awaitVersion(name string, group netip.Addr, version int) {
+	p.t.Helper()
+	what := fmt.Sprintf("%s on %s, version %d", group, name, version)
+	eventually(p.t, what, func() bool {
+		g, joined := p.group(name, group)
+		return joined && g.Version == version
 	})
 }
 

@@ -64,10 +64,10 @@ func TestOlderHosts(t *testing.T) {
 			group := netip.MustParseAddrPort(host.group)
 			w := blue.watch(device)
 			conn := blue.join(group)
-			p.awaitJoined("blue", group.Addr())
-			if g, _ := p.group("blue", group.Addr()); g.Version != host.version {
-				t.Errorf("version %d, want %d", g.Version, host.version)
-			}
+			// An answer to the router's first query may still be of the newest
+			// version. The older report comes 10 ms after the join, and a host
+			// that has not sent it does not send a leave either.
+			p.awaitVersion("blue", group.Addr(), host.version)
 			red.send(group, "hello", anyTTL)
 			expect(t, conn, "hello", red.address(group.Addr()))
 			blue.Leave(conn, device, group.Addr())
@@ -100,9 +100,7 @@ func TestOlderRouter(t *testing.T) {
 		p.awaitJoined("blue", group.Addr())
 		red.send(group, "hello", anyTTL)
 		expect(t, conn, "hello", red.address(group.Addr()))
-		if g, _ := p.group("blue", group.Addr()); g.Version != host.version {
-			t.Errorf("%s: version %d, want %d", group, g.Version, host.version)
-		}
+		p.awaitVersion("blue", group.Addr(), host.version)
 		conn.Close()
 		p.awaitLeft("blue", group.Addr())
 	}
