@@ -174,7 +174,8 @@ func (m *Manager) askAll(f *mfe, valid func() bool) bool {
 	var asked []*Client
 	for seen := m.changes - 1; ; {
 		if seen != m.changes {
-			f.oifs, seen = m.outgoing(f), m.changes
+			f.setOIFs(m.outgoing(f))
+			seen = m.changes
 		}
 		next := slices.IndexFunc(f.oifs, func(l *link) bool {
 			return !slices.Contains(asked, l.holder())

@@ -56,7 +56,8 @@ type MFE struct {
 	// Timeout is the lifetime in total. Traffic does not extend it (ulTimeOut).
 	Timeout time.Duration
 	// OIFs are the outgoing interfaces, ascending by index, then next hop. None make a
-	// negative entry.
+	// negative entry. The list is shared by all who ask until it changes: read it, and
+	// clone it to change it.
 	OIFs []Iface
 }
 

@@ -19,11 +19,12 @@ type mfe struct {
 	born, timeout time.Duration // since the manager's start, and from birth
 	in            *link         // nil if there is no route to the source
 	route         *Route        // the route in use: rib, unless RPF gave another
-	oifs          []*link       // ascending
-	few           [4]*link      // where oifs starts out
+	view          []Iface       // oifs as callers see them: never changed, nil if outdated
 	upstream      netip.Addr
+	flow          Flow
 
-	flow    Flow
+	oifs    []*link  // ascending; setOIFs changes it
+	few     [4]*link // where oifs starts out
 	source  *source
 	rib     *Route // what the RIB said, nil for no route
 	marks   []mark
@@ -191,9 +192,9 @@ func (m *Manager) refresh(f *mfe, l *link) {
 	}
 	before := len(f.oifs)
 	if in {
-		f.oifs = slices.Delete(f.oifs, at, at+1)
+		f.setOIFs(slices.Delete(f.oifs, at, at+1))
 	} else {
-		f.oifs = slices.Insert(f.oifs, at, l)
+		f.setOIFs(slices.Insert(f.oifs, at, l))
 	}
 	m.markDirty(f)
 	x := f.in.holder()
@@ -317,10 +318,14 @@ func (f *mfe) describe(e *MFE, now time.Duration) {
 	if f.route != nil {
 		e.Route = *f.route
 	}
-	if len(f.oifs) > 0 {
-		e.OIFs = make([]Iface, len(f.oifs))
+	if f.view == nil && len(f.oifs) > 0 {
+		f.view = make([]Iface, len(f.oifs))
 		for i, l := range f.oifs {
-			e.OIFs[i] = l.id
+			f.view[i] = l.id
 		}
 	}
+	e.OIFs = f.view
 }
+
+// setOIFs replaces the outgoing list. What callers have of the old one stays as it was.
+func (f *mfe) setOIFs(oifs []*link) { f.oifs, f.view = oifs, nil }

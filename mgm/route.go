@@ -208,7 +208,7 @@ func (m *Manager) moveTo(f *mfe, c choice) {
 	f.in = c.in
 	c.in.incoming = place(c.in.incoming, f, &f.slotIn)
 	f.rib, f.route, f.upstream = f.source.rib, c.route, c.upstream
-	f.oifs = m.outgoing(f)
+	f.setOIFs(m.outgoing(f))
 	m.markDirty(f)
 	y := f.in.holder()
 	if x != y && x != nil && wanted {
