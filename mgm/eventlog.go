@@ -5,6 +5,7 @@ import "errors"
 // Numbers of MGM's event log, from its pages "RRAS Routing Protocol Registration", "RRAS
 // MGM Initialization" and "RRAS IGMP MGM Operation".
 const (
+	eventRunning            = 50004
 	eventClientExists       = 50011
 	eventRegistrationFailed = 50012
 	eventInterfacesHeld     = 50013

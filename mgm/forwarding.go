@@ -40,6 +40,14 @@ type Forwarder interface {
 	Stats(Flow) (ForwarderStats, bool)
 }
 
+// Claimed is what a Forwarder may be as well, to have one manager at a time: New claims it,
+// and fails where that fails, which MGM calls being started while it runs. Close releases it.
+// The methods must not block and not call the manager.
+type Claimed interface {
+	Claim() bool
+	Release()
+}
+
 // MFE is a forwarding entry (MGM: MIB_IPMCAST_MFE; RFC 5132, ipMcastRouteEntry).
 type MFE struct {
 	Flow

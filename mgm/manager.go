@@ -70,7 +70,8 @@ type Manager struct {
 }
 
 // New starts a manager, with a goroutine that Close ends. It fails without a RIB (event
-// 50022) or a Forwarder, and for a negative Timeout, with ErrInvalidParameter.
+// 50022) or a Forwarder, and for a negative Timeout, with ErrInvalidParameter; and for a
+// Forwarder that is Claimed by a running manager (event 50004), with ErrAlreadyExists.
 func New(cfg Config) (*Manager, error) {
 	m := &Manager{
 		family: family{v6: cfg.IPv6}, rib: cfg.RIB, forwarder: cfg.Forwarder,
@@ -121,6 +122,10 @@ func (m *Manager) check() error {
 	case m.timeout < 0 || m.wrong.interval < 0:
 		return fmt.Errorf("%w: manager with a negative time", ErrInvalidParameter)
 	}
+	if claimed, ok := m.forwarder.(Claimed); ok && !claimed.Claim() {
+		m.log.Error("forwarder has a manager already", "event", eventRunning)
+		return fmt.Errorf("%w: manager of this forwarder", ErrAlreadyExists)
+	}
 	return nil
 }
 
@@ -143,6 +148,9 @@ func (m *Manager) Close() error {
 		close(done)
 	}
 	m.waiters = nil
+	if claimed, ok := m.forwarder.(Claimed); ok {
+		claimed.Release()
+	}
 	m.kick()
 	return nil
 }

@@ -18,6 +18,7 @@ type plane struct {
 	v6        bool
 	table     *table // changed under mu
 	upcall    atomic.Pointer[Upcall]
+	claimed   atomic.Bool // a manager fills the table
 
 	mu      sync.Mutex
 	queue   queue
@@ -25,7 +26,16 @@ type plane struct {
 	places  []uint32 // of the entry that is being made
 }
 
-var _ mgm.Forwarder = (*plane)(nil)
+var (
+	_ mgm.Forwarder = (*plane)(nil)
+	_ mgm.Claimed   = (*plane)(nil)
+)
+
+// Claim implements mgm.Claimed: two managers would undo each other's entries.
+func (p *plane) Claim() bool { return p.claimed.CompareAndSwap(false, true) }
+
+// Release implements mgm.Claimed.
+func (p *plane) Release() { p.claimed.Store(false) }
 
 // newPlane makes a plane that knows no flow.
 func newPlane(f *Forwarder, v6 bool) *plane {
