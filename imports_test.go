@@ -23,6 +23,10 @@ var allowed = map[string][]string{
 	"stack/membership": {"mgm", "stack/igmp", "stack/mld"},
 	"mgm":              {},
 	"routing":          {"mgm", "tun"},
+	"routing/static":   {"mgm", "routing"},
+	"routing/proxy":    {"mgm", "routing", "stack/igmp", "stack/mld"},
+	"routing/relay":    {"mgm", "routing", "tun"},
+	"tun/host":         {"tun", "tun/netns"},
 	"bench":            {"bench", "tun", "stack", "mgm", "routing"},
 	"cmd/umroute":      {""},
 }
@@ -38,7 +42,11 @@ var restricted = map[string]string{
 	"github.com/rogpeppe":        "",
 	"github.com/stretchr":        "",
 	"github.com/HdrHistogram":    "bench",
-	"github.com/vishvananda":     "tun cmd bench",
+	"github.com/vishvananda":     "tun cmd bench routing",
+	"github.com/prometheus":      "cmd",
+	"github.com/charmbracelet":   "cmd",
+	"github.com/coreos":          "cmd",
+	"github.com/elastic":         "cmd",
 	"golang.org/x/sync/errgroup": "cmd bench",
 }
 
