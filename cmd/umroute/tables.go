@@ -109,9 +109,10 @@ func routeTable(row func(...any), routes []control.Route) {
 }
 
 func protocolTable(row func(...any), protocols []control.Protocol) {
-	row("Protocol", "Id", "Component", "Interfaces", "Joins")
+	row("Protocol", "Family", "Id", "Component", "Interfaces", "Joins", "Prunes", "Alerts")
 	for _, p := range protocols {
-		row(p.Name, p.ProtocolID, p.ComponentID, dash(strings.Join(p.Interfaces, ",")), p.Joins)
+		row(p.Name, dash(p.Family), p.ProtocolID, p.ComponentID,
+			dash(strings.Join(p.Interfaces, ",")), p.Joins, p.Prunes, total(p.Alerts))
 	}
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	Interfaces []Interface // in the order of the file
 	Unicast    Unicast
 	RPF        RPF
+	Protocols  Protocols
 }
 
 // Log says how the router logs.

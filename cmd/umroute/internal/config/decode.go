@@ -31,6 +31,9 @@ type decoder struct {
 	// addressFault says that an address was refused, so what depends on the
 	// connected prefixes can't be judged.
 	addressFault bool
+
+	claims []claim                // of protocols
+	checks []func(names []string) // that need the interfaces
 }
 
 // problem notes one fault. The hint says what to do, "" where unknown.

@@ -26,7 +26,7 @@ func (d *decoder) config(root ast.Node) *Config {
 		"interfaces": func(e entry) { drafts = d.interfaces(e) },
 		"unicast":    func(e entry) { unicast = d.unicast(e, &c.Unicast) },
 		"rpf":        func(e entry) { rpf = d.rpf(e) },
-		"protocols":  d.protocols,
+		"protocols":  func(e entry) { d.protocols(e, &c.Protocols) },
 	})
 	if len(drafts) == 0 {
 		d.noInterfaces(at)
@@ -35,6 +35,7 @@ func (d *decoder) config(root ast.Node) *Config {
 	d.checkAddresses(drafts)
 	d.checkUnicast(unicast, drafts)
 	d.checkRPF(rpf, drafts)
+	d.checkProtocols(drafts)
 	for _, i := range drafts {
 		c.Interfaces = append(c.Interfaces, i.Interface)
 	}
@@ -73,14 +74,6 @@ func (d *decoder) log(e entry, target *Log) {
 		"warn": slog.LevelWarn, "error": slog.LevelError,
 	}
 	*target = Log{Level: levels[level], Format: LogFormat(format)}
-}
-
-// protocols knows their names, and has none of them yet.
-func (d *decoder) protocols(e entry) {
-	refuse := func(e entry) { d.unsupported(e.at, "protocols."+e.key) }
-	d.section(e.value, e.key, fields{
-		"static": refuse, "proxy": refuse, "pim": refuse, "relay": refuse,
-	})
 }
 
 // unicastDraft is a route whose place in the file is still of use.

@@ -107,13 +107,21 @@ type OIF struct {
 	Threshold  uint8  `json:"ttl_threshold"`
 }
 
-// Protocol is one client of the Multicast Group Manager.
+// Protocol is one client of the Multicast Group Manager, IGMP and MLD included.
 type Protocol struct {
 	Name        string   `json:"name"`
+	Family      string   `json:"family,omitempty"` // "ipv4" or "ipv6"
 	ProtocolID  uint32   `json:"protocol_id"`
 	ComponentID uint32   `json:"component_id"`
-	Interfaces  []string `json:"interfaces"`
-	Joins       int      `json:"joins"`
+	Interfaces  []string `json:"interfaces"` // that it owns
+	// Joins and Prunes count the memberships that it added and deleted,
+	// Memberships are those that exist.
+	Joins       uint64 `json:"joins"`
+	Prunes      uint64 `json:"prunes"`
+	Memberships int    `json:"memberships"`
+	// Alerts counts what the manager told it, by kind: rpf, creation, join, prune,
+	// wrong_if, local_join, local_leave, disable, enable.
+	Alerts map[string]uint64 `json:"alerts"`
 }
 
 // Neighbor is a neighbouring router that a protocol has found.

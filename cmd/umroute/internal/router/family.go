@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"umroute/mgm"
@@ -28,8 +29,11 @@ type family struct {
 	name       string // "igmp" or "mld"
 	v6         bool
 	manager    *mgm.Manager
-	client     *mgm.Client
+	client     *client
 	membership *membership.Router
+
+	mu      sync.RWMutex // guards clients
+	clients []*client    // all of manager's, in the order of registration
 }
 
 // familyParts is what a family stands on.
@@ -60,11 +64,11 @@ func newFamily(kind membership.Family, parts familyParts) (*family, error) {
 	}
 	f.manager = manager
 	parts.forwarder.Bind(f.v6, manager)
-	f.client, err = manager.Register(mgm.ClientID{Protocol: igmpOnly},
+	f.client, err = f.register(f.name, mgm.ClientID{Protocol: igmpOnly},
 		mgm.RoleMembership, f.callbacks(parts.loop))
 	if err != nil {
 		manager.Close()
-		return nil, fmt.Errorf("register %s with the multicast group manager: %w", f.name, err)
+		return nil, err
 	}
 	f.membership = membership.New(membership.Config{
 		Family:  kind,
@@ -89,6 +93,26 @@ func (f *family) callbacks(l *loop) mgm.Callbacks {
 		},
 		PruneAlert: f.shortenEmptyFlow,
 	}
+}
+
+// addresses is the address family, as people call it.
+func (f *family) addresses() string {
+	if f.v6 {
+		return "ipv6"
+	}
+	return "ipv4"
+}
+
+// clientName is the name of a client of f's manager.
+func (f *family) clientName(id mgm.ClientID) string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, c := range f.clients {
+		if c.ID() == id {
+			return c.name
+		}
+	}
+	return ""
 }
 
 // shortenEmptyFlow gives a flow that nobody wants a shorter life. The timeout

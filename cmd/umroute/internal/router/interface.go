@@ -246,6 +246,7 @@ func (r *Router) setDown(ctx context.Context, i *iface, reason string) {
 		for _, f := range r.families() {
 			f.membership.LinkDown(now, i.index)
 		}
+		r.setProtocolLink(now, i, false)
 	})
 }
 
@@ -254,6 +255,7 @@ func (r *Router) setDown(ctx context.Context, i *iface, reason string) {
 func (r *Router) withdraw(ctx context.Context, i *iface, cause error) {
 	r.setDown(ctx, i, cause.Error())
 	r.loop.send(ctx, func(now time.Time) {
+		r.removeFromProtocols(now, i)
 		for _, f := range r.families() {
 			f.membership.RemoveInterface(now, i.index)
 			err := f.client.ReleaseInterface(i.key())
@@ -278,6 +280,7 @@ func (r *Router) setUp(ctx context.Context, i *iface) {
 		for _, f := range r.families() {
 			f.membership.LinkUp(now, i.index)
 		}
+		r.setProtocolLink(now, i, true)
 	})
 }
 

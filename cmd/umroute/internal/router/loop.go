@@ -80,15 +80,16 @@ type machine interface {
 	Deadline() (time.Time, bool)
 }
 
-// serve runs until ctx ends. It keeps one timer, armed for the earliest
-// deadline of all machines.
-func (l *loop) serve(ctx context.Context, machines ...machine) {
+// serve runs until ctx ends, and then calls stop. It keeps one timer, armed for
+// the earliest deadline of all machines.
+func (l *loop) serve(ctx context.Context, stop func(now time.Time), machines ...machine) {
 	defer close(l.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			stop(time.Now())
 			return
 		case p := <-l.packets:
 			p.family.membership.Handle(time.Now(), p.index, p.packet)

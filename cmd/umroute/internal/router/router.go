@@ -5,6 +5,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -46,6 +47,7 @@ type Router struct {
 	forwarder *routing.Forwarder
 	rib       *routing.RIB
 	igmp, mld *family
+	protocols []protocol // the loop's
 
 	mu         sync.RWMutex // guards interfaces and each one's state
 	interfaces []*iface     // in the order of the configuration
@@ -67,7 +69,8 @@ func New(settings *config.Config, options Options) (*Router, error) {
 		}
 		r.interfaces = append(r.interfaces, opened)
 	}
-	if err := r.setRoutes(); err != nil {
+	err := errors.Join(r.setRoutes(), r.configureProtocols(time.Now(), &settings.Protocols))
+	if err != nil {
 		r.close()
 		return nil, err
 	}
@@ -103,8 +106,10 @@ func (r *Router) assemble() (err error) {
 	if r.igmp, err = newFamily(membership.IGMP, parts); err != nil {
 		return err
 	}
-	r.mld, err = newFamily(membership.MLD, parts)
-	return err
+	if r.mld, err = newFamily(membership.MLD, parts); err != nil {
+		return err
+	}
+	return r.newProtocols()
 }
 
 func (r *Router) families() []*family { return []*family{r.igmp, r.mld} }
@@ -121,16 +126,16 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.log) })
 	}
 	tasks.Go(func() error {
-		r.loop.serve(ctx, r.igmp.membership, r.mld.membership,
-			&forwarderAge{forwarder: r.forwarder})
+		r.loop.serve(ctx, r.stopProtocols, r.machines()...)
 		return nil
 	})
 	for _, i := range r.list() {
 		tasks.Go(func() error { r.serveInterface(ctx, i); return nil })
 	}
-	// The devices are closed when ctx ends: that is what ends their readers.
+	// The devices are closed when the loop has ended, so that protocols can say
+	// goodbye: that is what ends their readers.
 	tasks.Go(func() error {
-		<-ctx.Done()
+		<-r.loop.done
 		r.closeDevices()
 		return nil
 	})
@@ -139,9 +144,11 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 	return tasks.Wait()
 }
 
-// startMembership puts IGMP and MLD on every interface that has them.
+// startMembership puts the protocols on every interface, and IGMP and MLD where
+// they are to be.
 func (r *Router) startMembership(now time.Time) {
 	for _, i := range r.list() {
+		r.addToProtocols(now, i)
 		if err := r.addMembership(now, i); err != nil {
 			r.log.Error("membership not started", "if", i.config.Name, "err", err)
 		}

@@ -29,7 +29,7 @@ func (r *Router) Show(ctx context.Context, document string) (any, error) {
 	case "routes":
 		return r.Routes(), nil
 	case "protocols":
-		return r.Protocols(), nil
+		return r.Protocols(ctx)
 	case "neighbors":
 		return []control.Neighbor{}, nil
 	case "stats":
@@ -115,26 +115,20 @@ func (r *Router) routeDocument(f *family, entry mgm.MFEStats) control.Route {
 	return document
 }
 
-// Protocols lists the clients of the Multicast Group Managers.
-func (r *Router) Protocols() []control.Protocol {
+// Protocols lists IGMP, MLD and the routing protocols.
+func (r *Router) Protocols(ctx context.Context) ([]control.Protocol, error) {
 	documents := []control.Protocol{}
 	for _, f := range r.families() {
-		document := control.Protocol{Name: f.name, Interfaces: []string{},
-			ProtocolID:  uint32(f.client.ID().Protocol),
-			ComponentID: uint32(f.client.ID().Component)}
-		for _, i := range r.list() {
-			if owner, err := f.manager.Owner(i.key()); err == nil && owner == f.client.ID() {
-				document.Interfaces = append(document.Interfaces, i.config.Name)
-			}
-		}
-		for m := range f.manager.Memberships() {
-			if m.Client == f.client.ID() {
-				document.Joins++
-			}
-		}
-		documents = append(documents, document)
+		documents = append(documents, f.client.document(r.list()))
 	}
-	return documents
+	if !r.loop.run(ctx, func(now time.Time) {
+		for _, p := range r.protocols {
+			documents = append(documents, p.Status(now)...)
+		}
+	}) {
+		return nil, errStopped
+	}
+	return documents, nil
 }
 
 // Stats describes the router as a whole.
@@ -180,14 +174,6 @@ func (r *Router) threshold(i mgm.Iface) uint8 {
 		return found.config.TTLThreshold
 	}
 	return 0
-}
-
-// clientName is the name of a client of f's manager.
-func (f *family) clientName(id mgm.ClientID) string {
-	if id == f.client.ID() {
-		return f.name
-	}
-	return ""
 }
 
 func wildcard(address netip.Addr) string {
