@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"umroute/cmd/umroute/internal/config"
 	"umroute/mgm"
 	"umroute/routing"
-	"umroute/stack"
 	"umroute/stack/membership"
 	"umroute/tun"
 )
@@ -20,38 +20,36 @@ import (
 // short, so that a router that was restarted knows its listeners soon.
 const startupResponse = time.Second
 
-// iface is one interface of the router. What follows mu in Router is guarded
-// by it; the rest does not change.
+// iface is one interface of the router. It does not change: one with another
+// configuration takes its place in the registry.
 type iface struct {
 	index  uint32
 	config config.Interface
+	origin origin
 	device tun.Device
 	link   *tun.Link // the device, where it is one of the kernel's
 	port   *routing.Interface
+	state  *state // shared with those that take its place
+}
 
-	// Guarded by Router.mu.
+// origin says who asked for an interface.
+type origin uint8
+
+const (
+	configured origin = iota // the configuration: it stays until a reload
+	attached                 // a command: it goes with its device
+)
+
+// state is what becomes of an interface. Its fields are guarded by the registry.
+type state struct {
 	up     bool
-	reason string // why it is down
+	reason string        // why it is down
+	gone   bool          // its device is gone for good
+	served chan struct{} // closed once nobody reads from it; nil where nobody has
 }
 
 // iface is the interface as the Multicast Group Manager names it.
 func (i *iface) key() mgm.Iface { return mgm.Iface{Index: i.index} }
-
-// open opens an interface's device and makes the stack, the forwarder and the
-// RIB know it.
-func (r *Router) open(index uint32, settings config.Interface) (*iface, error) {
-	i := &iface{index: index, config: settings, up: true}
-	if err := r.openDevice(i); err != nil {
-		return nil, fmt.Errorf("interface %s: %w", settings.Name, err)
-	}
-	if err := r.attach(i); err != nil {
-		i.device.Close()
-		return nil, fmt.Errorf("interface %s: %w", settings.Name, err)
-	}
-	r.log.Info("interface opened", "if", settings.Name, "device", i.device.Name(),
-		"netns", settings.Netns.String(), "io", i.device.IO(), "mtu", i.device.MTU())
-	return i, nil
-}
 
 func (r *Router) openDevice(i *iface) (err error) {
 	if device, given := r.options.Devices[i.config.Name]; given {
@@ -86,28 +84,6 @@ func (r *Router) openDevice(i *iface) (err error) {
 	return nil
 }
 
-// attach takes an open device into the router.
-func (r *Router) attach(i *iface) error {
-	hardware := i.hardwareAddr()
-	err := r.stack.AddInterface(stack.InterfaceConfig{
-		Index: i.index, Name: i.config.Name, Device: i.device,
-		HardwareAddr: hardware, MTU: i.device.MTU(), Addresses: i.config.Addresses,
-	})
-	if err != nil {
-		return err
-	}
-	i.port, err = r.forwarder.AddInterface(routing.InterfaceConfig{
-		Index: i.index, Name: i.config.Name, Device: i.device,
-		HardwareAddr: hardware, MTU: i.device.MTU(),
-		TTLThreshold: i.config.TTLThreshold, Boundary: i.config.Boundary,
-		Domain: i.config.Domain, Separate: !i.config.Coalesce,
-	})
-	if err != nil {
-		return err
-	}
-	return r.rib.SetConnected(i.index, i.subnets())
-}
-
 func (i *iface) hardwareAddr() net.HardwareAddr {
 	if i.link == nil {
 		return nil
@@ -130,20 +106,52 @@ func (i *iface) subnets() []netip.Prefix {
 	return subnets
 }
 
-// addMembership puts IGMP and MLD on an interface, as far as it has them. It
-// runs on the loop.
-func (r *Router) addMembership(now time.Time, i *iface) error {
-	var igmpAddress netip.Addr
+// start puts the protocols on an interface, and IGMP and MLD as far as it has
+// them. It runs on the loop.
+func (r *Router) start(now time.Time, i *iface) error {
+	r.addToProtocols(now, i)
+	var errs []error
+	for _, f := range r.families() {
+		errs = append(errs, f.addInterface(now, i, f.settings(i.config), r.queryAddress(f, i)))
+	}
+	return errors.Join(errs...)
+}
+
+// settings are those of f's protocol on an interface.
+func (f *family) settings(i config.Interface) config.Membership {
+	if f.v6 {
+		return i.MLD
+	}
+	return i.IGMP
+}
+
+// queryAddress is the source of f's queries on an interface.
+func (r *Router) queryAddress(f *family, i *iface) netip.Addr {
+	if f.v6 {
+		return r.stack.LinkLocal(i.index)
+	}
 	for _, address := range i.config.Addresses {
 		if address.Addr().Is4() {
-			igmpAddress = address.Addr()
-			break
+			return address.Addr()
 		}
 	}
-	return errors.Join(
-		r.igmp.addInterface(now, i, i.config.IGMP, igmpAddress),
-		r.mld.addInterface(now, i, i.config.MLD, r.stack.LinkLocal(i.index)),
-	)
+	return netip.Addr{}
+}
+
+// stop takes the protocols, IGMP and MLD off an interface. It runs on the loop.
+func (r *Router) stop(now time.Time, i *iface) {
+	r.removeFromProtocols(now, i)
+	for _, f := range r.families() {
+		f.removeInterface(now, i, r.log)
+	}
+}
+
+func (f *family) removeInterface(now time.Time, i *iface, log *slog.Logger) {
+	f.membership.RemoveInterface(now, i.index)
+	err := f.client.ReleaseInterface(i.key())
+	if err != nil && !errors.Is(err, mgm.ErrInvalidParameter) {
+		log.Error("interface not released", "if", i.config.Name, "err", err)
+	}
 }
 
 // addInterface makes f's membership client take an interface and query there.
@@ -199,6 +207,10 @@ func (r *Router) serveInterface(ctx context.Context, i *iface) {
 		r.withdraw(ctx, i, err)
 	}
 	<-followed
+	close(i.state.served)
+	if i.origin == attached && r.registry.isGone(i) {
+		r.dismiss(ctx, i)
+	}
 }
 
 // follow applies what happens to an interface's device.
@@ -236,7 +248,7 @@ func (r *Router) apply(ctx context.Context, i *iface, event tun.Event) {
 // setDown stops the queries of an interface. Its memberships stay until they
 // expire, so that a link that flaps loses nothing.
 func (r *Router) setDown(ctx context.Context, i *iface, reason string) {
-	if !r.setState(i, false, reason) {
+	if !r.registry.setState(i, false, reason) {
 		return
 	}
 	r.stack.SetUp(i.index, false)
@@ -251,26 +263,20 @@ func (r *Router) setDown(ctx context.Context, i *iface, reason string) {
 }
 
 // withdraw gives an interface up whose device is gone for good: its listeners
-// are gone with it, and no source is reached there any more.
+// are gone with it, and no source is reached there any more. The descriptor is
+// closed, since it keeps the network namespace alive.
 func (r *Router) withdraw(ctx context.Context, i *iface, cause error) {
 	r.setDown(ctx, i, cause.Error())
-	r.loop.send(ctx, func(now time.Time) {
-		r.removeFromProtocols(now, i)
-		for _, f := range r.families() {
-			f.membership.RemoveInterface(now, i.index)
-			err := f.client.ReleaseInterface(i.key())
-			if err != nil && !errors.Is(err, mgm.ErrInvalidParameter) {
-				r.log.Error("interface not released", "if", i.config.Name, "err", err)
-			}
-		}
-	})
+	r.registry.setGone(i)
+	r.loop.send(ctx, func(now time.Time) { r.stop(now, i) })
 	r.rib.RemoveInterface(i.index)
+	r.closeDevice(i)
 }
 
 // setUp starts the queries of an interface: a host does not report again by
 // itself when the reader of its TUN returns.
 func (r *Router) setUp(ctx context.Context, i *iface) {
-	if !r.setState(i, true, "") {
+	if !r.registry.setState(i, true, "") {
 		return
 	}
 	r.stack.SetUp(i.index, true)
@@ -282,13 +288,4 @@ func (r *Router) setUp(ctx context.Context, i *iface) {
 		}
 		r.setProtocolLink(now, i, true)
 	})
-}
-
-// setState says whether the interface went up or down.
-func (r *Router) setState(i *iface, up bool, reason string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	changed := i.up != up
-	i.up, i.reason = up, reason
-	return changed
 }

@@ -49,8 +49,8 @@ type Router struct {
 	igmp, mld *family
 	protocols []protocol // the loop's
 
-	mu         sync.RWMutex // guards interfaces and each one's state
-	interfaces []*iface     // in the order of the configuration
+	changing sync.Mutex // held by one change of the interfaces at a time
+	registry registry
 }
 
 // New opens all interfaces of a router. On an error nothing stays open.
@@ -61,13 +61,11 @@ func New(settings *config.Config, options Options) (*Router, error) {
 		r.close()
 		return nil, err
 	}
-	for i, each := range settings.Interfaces {
-		opened, err := r.open(uint32(i+1), each)
-		if err != nil {
+	for _, each := range settings.Interfaces {
+		if err := r.openConfigured(each); err != nil {
 			r.close()
 			return nil, err
 		}
-		r.interfaces = append(r.interfaces, opened)
 	}
 	err := errors.Join(r.setRoutes(), r.configureProtocols(time.Now(), &settings.Protocols))
 	if err != nil {
@@ -122,6 +120,7 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tasks, ctx := errgroup.WithContext(ctx)
+	r.changing.Lock() // until everything that is there has begun
 	if socket != nil {
 		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.log) })
 	}
@@ -129,9 +128,6 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 		r.loop.serve(ctx, r.stopProtocols, r.machines()...)
 		return nil
 	})
-	for _, i := range r.list() {
-		tasks.Go(func() error { r.serveInterface(ctx, i); return nil })
-	}
 	// The devices are closed when the loop has ended, so that protocols can say
 	// goodbye: that is what ends their readers.
 	tasks.Go(func() error {
@@ -139,7 +135,11 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 		r.closeDevices()
 		return nil
 	})
+	r.registry.serve(func(i *iface) {
+		tasks.Go(func() error { r.serveInterface(ctx, i); return nil })
+	})
 	r.loop.run(ctx, func(now time.Time) { r.startMembership(now) })
+	r.changing.Unlock()
 	ready()
 	return tasks.Wait()
 }
@@ -148,8 +148,7 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 // they are to be.
 func (r *Router) startMembership(now time.Time) {
 	for _, i := range r.list() {
-		r.addToProtocols(now, i)
-		if err := r.addMembership(now, i); err != nil {
+		if err := r.start(now, i); err != nil {
 			r.log.Error("membership not started", "if", i.config.Name, "err", err)
 		}
 	}
@@ -169,17 +168,19 @@ func (r *Router) close() {
 }
 
 // closeDevices closes all at once: the kernel takes about 20 ms to remove one,
-// which would add up to seconds.
+// which would add up to seconds. No interface is added from then on.
 func (r *Router) closeDevices() {
 	var closing sync.WaitGroup
-	for _, i := range r.list() {
-		closing.Go(func() {
-			if err := i.device.Close(); err != nil {
-				r.log.Warn("device not closed", "if", i.config.Name, "err", err)
-			}
-		})
+	for _, i := range r.registry.close() {
+		closing.Go(func() { r.closeDevice(i) })
 	}
 	closing.Wait()
+}
+
+func (r *Router) closeDevice(i *iface) {
+	if err := i.device.Close(); err != nil {
+		r.log.Warn("device not closed", "if", i.config.Name, "err", err)
+	}
 }
 
 // atBoundary says whether a group does not cross an interface. The managers ask
@@ -190,31 +191,13 @@ func (r *Router) atBoundary(i mgm.Iface, group netip.Addr) bool {
 		func(groups netip.Prefix) bool { return groups.Contains(group) })
 }
 
-// list is the interfaces, in the order of the configuration.
-func (r *Router) list() []*iface {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.interfaces
-}
+// list is the interfaces, in the order in which they came.
+func (r *Router) list() []*iface { return r.registry.list() }
 
-func (r *Router) byName(name string) *iface {
-	for _, i := range r.list() {
-		if i.config.Name == name {
-			return i
-		}
-	}
-	return nil
-}
+func (r *Router) byName(name string) *iface { return r.registry.byName(name) }
 
-// byIndex is how forwarding entries name an interface: its place in the list,
-// counted from 1.
-func (r *Router) byIndex(index uint32) *iface {
-	list := r.list()
-	if index == 0 || int(index) > len(list) {
-		return nil
-	}
-	return list[index-1]
-}
+// byIndex is how forwarding entries name an interface.
+func (r *Router) byIndex(index uint32) *iface { return r.registry.byIndex(index) }
 
 // agingInterval is how often packets that wait for a decision are looked at.
 const agingInterval = time.Second

@@ -60,9 +60,7 @@ func (r *Router) describe(i *iface) control.Interface {
 	if i.link != nil {
 		document.RPFilter = i.link.ReversePathFilter()
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	document.Up, document.Reason = i.up, i.reason
+	document.Up, document.Reason = r.registry.state(i)
 	return document
 }
 
