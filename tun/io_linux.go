@@ -14,6 +14,9 @@ type batch struct {
 	sizes []int
 	n     int
 	err   error
+
+	busy  bool // packets follow one another, so wait on this thread
+	taken int  // packets since the last wait
 }
 
 // Read waits for packets and takes as many as are there; see [Device]. A packet
@@ -28,7 +31,7 @@ func (l *Link) Read(bufs [][]byte, sizes []int) (int, error) {
 	}
 	b := &l.batch
 	b.bufs, b.sizes, b.n, b.err = bufs, sizes, 0, nil
-	err := l.raw.Read(b.ready)
+	err := l.readBatch()
 	b.bufs, b.sizes = nil, nil
 	if err == nil {
 		err = b.err
@@ -48,9 +51,9 @@ func (l *Link) readReady(fd uintptr) bool {
 		if len(buf) == 0 {
 			return true
 		}
-		n, err := unix.Read(int(fd), buf)
+		n, err := readNow(int(fd), buf)
 		switch err {
-		case nil:
+		case 0:
 			if l.whole(buf, n) {
 				b.sizes[b.n] = n
 				b.n++
@@ -127,7 +130,10 @@ func (l *Link) writeOne(buf []byte) error {
 	for {
 		// A TUN never makes a writer wait: a packet is received at once, on
 		// this thread, or lost.
-		_, err := unix.Write(l.fd, buf)
+		err := writeNow(l.fd, buf)
+		if err == 0 {
+			return nil
+		}
 		if err != unix.EINTR {
 			return err
 		}

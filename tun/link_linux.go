@@ -193,7 +193,7 @@ func (l *Link) readError(err error) error {
 	switch {
 	case l.users.closed():
 		return os.ErrClosed
-	case errors.Is(err, os.ErrDeadlineExceeded) && l.gone.Load() != nil:
+	case l.gone.Load() != nil:
 		return *l.gone.Load()
 	case isGone(l.fd):
 		// The poller reports a device that was deleted in words of its own.
