@@ -82,6 +82,8 @@ type Forwarder struct {
 	budget budget
 	joins  atomic.Bool // some interface takes super-packets
 
+	watches atomic.Pointer[[]*Watch] // nil where no flow is watched
+
 	mu      sync.Mutex // guards byIndex and changes of ports
 	byIndex map[uint32]*port
 	ports   atomic.Pointer[[]*port] // by slot; only grows

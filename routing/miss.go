@@ -35,11 +35,11 @@ func (p *plane) admit(w *worker, data *packet, now time.Time) (report bool) {
 	}
 	if f == nil {
 		if !p.hasRoom(w.port, now) {
-			w.drop(DropFlowLimit, 1)
+			w.dropOf(data, DropFlowLimit, 1)
 			return false
 		}
 		if !w.misses.take(now) {
-			w.drop(DropMissRate, 1)
+			w.dropOf(data, DropMissRate, 1)
 			return false
 		}
 		f = p.queue.add(data.key, w.port, now)
@@ -81,7 +81,7 @@ func (p *plane) keep(f *waiting, w *worker, data *packet, now time.Time) {
 		p.expire(now)
 		if !p.forwarder.budget.reserve(size) {
 			f.overflow++
-			w.drop(DropPendingBudget, 1)
+			w.dropOf(data, DropPendingBudget, 1)
 			return
 		}
 	}

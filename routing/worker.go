@@ -215,7 +215,7 @@ func (w *worker) handle(i int) {
 		return
 	}
 	if p.ttl <= 1 {
-		w.drop(DropTTL, int(p.count))
+		w.dropOf(p, DropTTL, int(p.count))
 		p.unlink()
 		return
 	}
@@ -239,7 +239,7 @@ func (w *worker) arrived(e *entry, p *packet) {
 		return
 	}
 	n := p.datagrams()
-	w.drop(DropWrongIf, n)
+	w.dropOf(p, DropWrongIf, n)
 	w.wrongIf(e.tally.flow, p, n)
 }
 

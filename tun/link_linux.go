@@ -36,6 +36,7 @@ type Link struct {
 
 	mtu       atomic.Int64
 	up        atomic.Bool
+	multicast atomic.Int32 // 1: the device has IFF_MULTICAST, -1: it lacks it, 0: unknown
 	truncated atomic.Uint64
 	gone      atomic.Pointer[error] // why a Read that the link itself ended has ended
 
@@ -148,6 +149,14 @@ func (l *Link) HardwareAddr() net.HardwareAddr { return l.hwAddr }
 // 0 none, 1 strict, 2 loose (RFC 3704), or -1 where it could not be read. A
 // host with 1 or 2 drops streams whose source it has no route to.
 func (l *Link) ReversePathFilter() int { return l.rpf }
+
+// MulticastFlag says whether the device has the flag MULTICAST, which programs
+// look for when they choose a device (netdevice(7), IFF_MULTICAST). It is not
+// known where the device's namespace cannot be watched.
+func (l *Link) MulticastFlag() (has, known bool) {
+	flag := l.multicast.Load()
+	return flag > 0, flag != 0
+}
 
 // Truncated is how many packets were dropped because they were longer than the
 // buffer they were read into.

@@ -46,6 +46,7 @@ func startWatch(l *Link, d device, config Config) *watch {
 		halted: make(chan struct{}),
 	}
 	if w.netlink != nil {
+		w.ask() // what opening did not find out
 		w.running.Go(w.followDevice)
 	}
 	if w.process != nil {
@@ -162,7 +163,15 @@ func (w *watch) ask() {
 	message.Index = w.index
 	request.AddData(message)
 	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := unix.Sendto(int(w.netlink.Fd()), request.Serialize(), 0, kernel); err != nil {
+	raw, err := w.netlink.SyscallConn()
+	if err != nil {
+		return // it is closed already
+	}
+	var sendErr error
+	err = raw.Control(func(fd uintptr) {
+		sendErr = unix.Sendto(int(fd), request.Serialize(), 0, kernel)
+	})
+	if err := errors.Join(err, sendErr); err != nil {
 		w.logger.Warn("ask for the state of a device", "device", w.link.name, "err", err)
 	}
 }
@@ -183,6 +192,7 @@ func (w *watch) handle(m syscall.NetlinkMessage) bool {
 			return false
 		}
 		if m.Header.Type == unix.RTM_NEWLINK {
+			w.link.noteMulticast(info.Flags&unix.IFF_MULTICAST != 0)
 			w.changed(info.Flags&unix.IFF_UP != 0, mtuOf(m.Data[unix.SizeofIfInfomsg:]))
 			return false
 		}
@@ -197,6 +207,15 @@ func (w *watch) handle(m syscall.NetlinkMessage) bool {
 			"device", w.link.name)
 	}
 	return true
+}
+
+// noteMulticast keeps whether the device has IFF_MULTICAST.
+func (l *Link) noteMulticast(has bool) {
+	flag := int32(-1)
+	if has {
+		flag = 1
+	}
+	l.multicast.Store(flag)
 }
 
 // mtuOf is the IFLA_MTU among a link's attributes, 0 without.

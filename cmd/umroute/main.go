@@ -93,7 +93,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			runCommand(), checkCommand(), demoCommand(), showCommand(), clearCommand(),
+			runCommand(), checkCommand(), demoCommand(), showCommand(), explainCommand(), clearCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
 			sendCommand(), recvCommand(), benchCommand(),
 		},

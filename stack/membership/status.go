@@ -83,6 +83,16 @@ func (r *Router) Groups(now time.Time) []GroupStatus {
 	return list
 }
 
+// Group returns one group on an interface, if it is there. Durations are relative
+// to now.
+func (r *Router) Group(now time.Time, index uint32, group netip.Addr) (GroupStatus, bool) {
+	l := r.links[index]
+	if l == nil || l.groups[group] == nil {
+		return GroupStatus{}, false
+	}
+	return r.groupStatus(r.instant(now), l.groups[group]), true
+}
+
 func (r *Router) groupStatus(now instant, g *group) GroupStatus {
 	s := GroupStatus{
 		Interface:    g.link.config.Name,
@@ -125,6 +135,16 @@ func (r *Router) Interfaces(now time.Time) []InterfaceStatus {
 		list = append(list, r.interfaceStatus(t, l))
 	}
 	return list
+}
+
+// Interface returns one interface, if it is there. Durations are relative to
+// now.
+func (r *Router) Interface(now time.Time, index uint32) (InterfaceStatus, bool) {
+	l := r.links[index]
+	if l == nil {
+		return InterfaceStatus{}, false
+	}
+	return r.interfaceStatus(r.instant(now), l), true
 }
 
 func (r *Router) interfaceStatus(now instant, l *link) InterfaceStatus {

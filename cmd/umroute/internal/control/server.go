@@ -75,6 +75,9 @@ func handler(backend Backend) http.Handler {
 		document, err := backend.Show(r.Context(), r.PathValue("document"))
 		respond(w, document, err)
 	})
+	if explainer, ok := backend.(Explainer); ok {
+		mux.HandleFunc("GET /v1/explain", explain(explainer))
+	}
 	mux.HandleFunc("POST /v1/join", change(backend.Join))
 	mux.HandleFunc("POST /v1/leave", change(backend.Leave))
 	mux.HandleFunc("POST /v1/{document}/clear", func(w http.ResponseWriter, r *http.Request) {
