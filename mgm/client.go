@@ -169,7 +169,7 @@ func (m *Manager) setUpstream(c *Client, f Flow, upstream netip.Addr) error {
 	case entry.in.holder() != c:
 		return ErrNotOwner
 	case entry.upstream != upstream:
-		entry.upstream = upstream
+		entry.way = wayOf(entry.in, entry.route, upstream)
 		m.markDirty(entry)
 	}
 	return nil

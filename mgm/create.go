@@ -99,8 +99,8 @@ func (m *Manager) create(flow Flow, header []byte) bool {
 // tryCreate makes an MFE and installs it, with the mutex held except during callbacks. It
 // fails if the holder of the interface towards the source changes meanwhile.
 func (m *Manager) tryCreate(flow Flow, header []byte, to answer) bool {
-	if f := m.flows[flow]; f != nil {
-		m.remove(f) // its time is over
+	if b := m.flows.find(&flow); b != nil {
+		m.remove(b.mfe) // its time is over
 	}
 	s := m.sourceOf(flow.Source)
 	m.setRoute(s, to)
@@ -109,7 +109,7 @@ func (m *Manager) tryCreate(flow Flow, header []byte, to answer) bool {
 		s.pins--
 		m.forgetSource(s)
 	}()
-	f := &mfe{flow: flow, source: s, in: s.link, rib: s.rib, route: s.rib}
+	f := &mfe{flow: flow, source: s, rib: s.rib, way: &way{in: s.link, route: s.rib}}
 	m.pending = f
 	rib, x := s.rib, s.link.holder()
 	valid := func() bool {
@@ -117,7 +117,7 @@ func (m *Manager) tryCreate(flow Flow, header []byte, to answer) bool {
 	}
 	if x != nil {
 		choice := m.askRPF(x, flow, header, s)
-		f.in, f.route, f.upstream = choice.in, choice.route, choice.upstream
+		f.way = wayOf(choice.in, choice.route, choice.upstream)
 		if !valid() || !m.askAll(f, valid) {
 			m.dropMarksOf(f)
 			return false

@@ -155,8 +155,8 @@ func (m *Manager) takeDirty() []update {
 		switch {
 		case f.installed:
 			f.told = true
-			page = append(page, update{f: f, set: true})
-			f.describe(&page[len(page)-1].mfe, now)
+			page = append(page, update{f: f, set: true, mfe: MFE{Flow: f.flow}})
+			f.brief.describe(&page[len(page)-1].mfe, now)
 		case f.told:
 			f.told = false
 			page = append(page, update{f: f})

@@ -347,16 +347,16 @@ func (h *history) end() {
 			h.t.Errorf("10: %+v", e)
 		}
 		m.mu.Lock()
-		m.remove(m.flows[e.Flow])
+		m.remove(m.flows.find(&e.Flow).mfe)
 		m.mu.Unlock()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	left := len(m.links) + len(m.records) + len(m.sources) + len(m.flows) + len(m.due) +
+	left := len(m.links) + len(m.records) + len(m.sources) + m.flows.length + len(m.due) +
 		len(m.order.chunks) + len(m.sourceOrder.chunks) + len(m.roster.clients) + m.memberships
 	if left != 0 {
 		h.t.Errorf("10: left: links %d, records %d, sources %d, flows %d, due %d, clients %d",
-			len(m.links), len(m.records), len(m.sources), len(m.flows), len(m.due),
+			len(m.links), len(m.records), len(m.sources), m.flows.length, len(m.due),
 			len(m.roster.clients))
 	}
 }

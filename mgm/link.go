@@ -13,6 +13,7 @@ type link struct {
 	incoming []*mfe            // MFEs that come in here
 	sources  []*source         // sources that the RIB expects here
 	rib      *Route            // the latest route that led here, shared by its sources
+	way      *way              // the latest way in, shared by flows
 }
 
 // tenancy is the stay of a membership client on an interface.

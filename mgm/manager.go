@@ -51,7 +51,7 @@ type Manager struct {
 	memberships int // places where an entry is, exclude records left out
 	sources     map[netip.Addr]*source
 	sourceOrder ordered[netip.Addr, *source]
-	flows       map[Flow]*mfe
+	flows       index // of the installed entries
 	order       ordered[Flow, *mfe]
 	due         deadlines
 	pending     *mfe   // being created
@@ -80,7 +80,7 @@ func New(cfg Config) (*Manager, error) {
 		links:    make(map[Iface]*link),
 		records:  make(map[Entry]*record),
 		sources:  make(map[netip.Addr]*source),
-		flows:    make(map[Flow]*mfe),
+		flows:    newIndex(cfg.IPv6),
 		missed:   make(map[Flow]struct{}),
 		sweeping: make(map[netip.Prefix]struct{}),
 		sourceOrder: ordered[netip.Addr, *source]{
@@ -180,7 +180,7 @@ func (m *Manager) Counters() Counters {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return Counters{
-		Clients: len(m.roster.clients), Memberships: m.memberships, MFEs: len(m.flows),
+		Clients: len(m.roster.clients), Memberships: m.memberships, MFEs: m.flows.length,
 		Queued: m.queue.length + len(m.dirty), MissesDropped: m.overflow,
 	}
 }

@@ -1,7 +1,6 @@
 package mgm
 
 import (
-	"net/netip"
 	"runtime"
 	"slices"
 	"time"
@@ -15,13 +14,10 @@ import (
 //	dead      installed, but its time is over: treated as if it were not there
 //	gone      no longer installed
 type mfe struct {
-	// What a look-up reads stands together, for the sake of the processor's cache.
-	born, timeout time.Duration // since the manager's start, and from birth
-	in            *link         // nil if there is no route to the source
-	route         *Route        // the route in use: rib, unless RPF gave another
-	view          []Iface       // oifs as callers see them: never changed, nil if outdated
-	upstream      netip.Addr
+	*way
 	flow          Flow
+	born, timeout time.Duration // since the manager's start, and from birth
+	brief         *brief        // while it is installed; show brings it up to date
 
 	oifs    []*link  // ascending; setOIFs changes it
 	few     [4]*link // where oifs starts out
@@ -76,8 +72,8 @@ func (f *mfe) others(x *Client) bool {
 
 // live returns the entry of flow, nil if there is none or its time is over.
 func (m *Manager) live(flow Flow, now time.Duration) *mfe {
-	if f := m.flows[flow]; f != nil && now < f.expires() {
-		return f
+	if b := m.flows.find(&flow); b != nil && now < b.expires() {
+		return b.mfe
 	}
 	return nil
 }
@@ -257,7 +253,7 @@ func (m *Manager) refreshMatching(e Entry, l *link) {
 // install adds f, whose fields are set, to the tables.
 func (m *Manager) install(f *mfe) {
 	f.installed = true
-	m.flows[f.flow] = f
+	f.brief = m.flows.insert(f)
 	m.order.insert(f)
 	f.source.flows = place(f.source.flows, f, &f.slotSource)
 	if f.in != nil {
@@ -273,7 +269,8 @@ func (m *Manager) remove(f *mfe) {
 		return
 	}
 	f.installed = false
-	delete(m.flows, f.flow)
+	m.flows.delete(f)
+	f.brief = nil
 	m.order.delete(f.flow)
 	m.unwatch(f)
 	m.dropMarksOf(f)
@@ -295,8 +292,9 @@ func (m *Manager) dropMarksOf(f *mfe) {
 	f.marks = nil
 }
 
-// markDirty notes that the forwarder is to be told about f.
+// markDirty notes that f has changed, and that the forwarder is to be told.
 func (m *Manager) markDirty(f *mfe) {
+	f.show()
 	if !f.dirty && (f.installed || f.told) {
 		f.dirty = true
 		m.dirty = append(m.dirty, f)
@@ -304,28 +302,34 @@ func (m *Manager) markDirty(f *mfe) {
 	}
 }
 
-// describe fills in what the outside sees of f.
-func (f *mfe) describe(e *MFE, now time.Duration) {
-	e.Flow, e.Upstream, e.Timeout = f.flow, f.upstream, f.timeout
-	e.Up = min(max(now-f.born, 0), f.timeout)
-	e.Expiry = f.timeout - e.Up
-	if f.in != nil {
-		e.In = f.in.id
+// describe fills in what the outside sees of an entry, but for the flow.
+func (b *brief) describe(e *MFE, now time.Duration) {
+	way := b.way
+	e.Upstream, e.Timeout = way.upstream, b.timeout
+	e.Up = min(max(now-b.born, 0), b.timeout)
+	e.Expiry = b.timeout - e.Up
+	if way.in != nil {
+		e.In = way.in.id
 	}
-	if x := f.in.holder(); x != nil {
+	if x := way.in.holder(); x != nil {
 		e.InProtocol = x.id
 	}
-	if f.route != nil {
-		e.Route = *f.route
+	if way.route != nil {
+		e.Route = *way.route
 	}
-	if f.view == nil && len(f.oifs) > 0 {
-		f.view = make([]Iface, len(f.oifs))
-		for i, l := range f.oifs {
-			f.view[i] = l.id
+	if b.view == nil && len(b.mfe.oifs) > 0 {
+		b.view = make([]Iface, len(b.mfe.oifs))
+		for i, l := range b.mfe.oifs {
+			b.view[i] = l.id
 		}
 	}
-	e.OIFs = f.view
+	e.OIFs = b.view
 }
 
 // setOIFs replaces the outgoing list. What callers have of the old one stays as it was.
-func (f *mfe) setOIFs(oifs []*link) { f.oifs, f.view = oifs, nil }
+func (f *mfe) setOIFs(oifs []*link) {
+	f.oifs = oifs
+	if f.brief != nil {
+		f.brief.view = nil
+	}
+}

@@ -205,9 +205,9 @@ func (m *Manager) moveTo(f *mfe, c choice) {
 	if old != nil {
 		old.incoming = displace(old.incoming, f.slotIn, slotIn)
 	}
-	f.in = c.in
+	f.way = wayOf(c.in, c.route, c.upstream)
 	c.in.incoming = place(c.in.incoming, f, &f.slotIn)
-	f.rib, f.route, f.upstream = f.source.rib, c.route, c.upstream
+	f.rib = f.source.rib
 	f.setOIFs(m.outgoing(f))
 	m.markDirty(f)
 	y := f.in.holder()

@@ -15,15 +15,15 @@ const (
 func (m *Manager) MFE(f Flow) (e MFE, err error) {
 	now := m.now()
 	m.mu.Lock()
-	entry := m.live(f, now)
-	if entry != nil {
-		entry.describe(&e, now)
+	b := m.flows.find(&f)
+	if b == nil || now >= b.expires() {
+		m.mu.Unlock()
+		return MFE{}, m.noMFE("forwarding entry", f)
 	}
+	e.Flow = f
+	b.describe(&e, now)
 	m.mu.Unlock()
-	if entry == nil {
-		err = m.noMFE("forwarding entry", f)
-	}
-	return e, err
+	return e, nil
 }
 
 func (m *Manager) noMFE(operation string, f Flow) error {
@@ -71,8 +71,8 @@ func (m *Manager) page(page []MFE, after Flow) ([]MFE, Flow, bool) {
 		after = f.flow
 		if now < f.expires() {
 			oifs += len(f.oifs)
-			page = append(page, MFE{})
-			f.describe(&page[len(page)-1], now)
+			page = append(page, MFE{Flow: f.flow})
+			f.brief.describe(&page[len(page)-1], now)
 		}
 		return true
 	})
