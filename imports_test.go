@@ -42,6 +42,7 @@ var restricted = map[string]string{
 	"github.com/rogpeppe":        "",
 	"github.com/stretchr":        "",
 	"github.com/HdrHistogram":    "bench",
+	"golang.org/x/perf":          "bench",
 	"github.com/vishvananda":     "tun cmd bench routing",
 	"github.com/prometheus":      "cmd",
 	"github.com/charmbracelet":   "cmd",

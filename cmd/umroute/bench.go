@@ -36,6 +36,7 @@ func benchCommand() *cli.Command {
 				Usage:  "list engines and rows, and what cannot run here",
 				Action: benchList,
 			},
+			reportCommand(),
 		},
 	}
 }
