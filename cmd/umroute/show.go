@@ -6,15 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"umroute/cmd/umroute/internal/control"
 )
-
-// watchInterval is how often --watch looks.
-const watchInterval = time.Second
 
 // routerFlags choose the router that a command talks to.
 func routerFlags(more ...cli.Flag) []cli.Flag {
@@ -107,33 +103,13 @@ func (v view) action(c *cli.Context) error {
 	return v.watch(c.Context, client, c.App.Writer, asJSON)
 }
 
-// watch prints the document whenever it differs from the last one printed,
-// until ctx ends or the router does.
+// watch prints the document whenever it changes, until ctx ends or the router
+// does.
 func (v view) watch(ctx context.Context, client *control.Client, w io.Writer,
 	asJSON bool) error {
-	var last []byte
-	ticker := time.NewTicker(watchInterval)
-	defer ticker.Stop()
-	for {
-		document, err := v.fetch(ctx, client)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(document, last) {
-			if err := v.write(w, document, asJSON, true); err != nil {
-				return err
-			}
-			last = document
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
+	return client.Watch(ctx, v.document, func(document json.RawMessage) error {
+		return v.write(w, document, asJSON, true)
+	})
 }
 
 func (v view) fetch(ctx context.Context, client *control.Client) ([]byte, error) {

@@ -51,6 +51,7 @@ func Serve(ctx context.Context, listener *net.UnixListener, backend Backend,
 	server := &http.Server{
 		Handler:           handler(backend),
 		ReadHeaderTimeout: 5 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() {
@@ -71,7 +72,12 @@ func Serve(ctx context.Context, listener *net.UnixListener, backend Backend,
 
 func handler(backend Backend) http.Handler {
 	mux := http.NewServeMux()
+	watched := newFeeds(backend.Show)
 	mux.HandleFunc("GET /v1/{document}", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("watch") {
+			watched.serve(w, r, r.PathValue("document"))
+			return
+		}
 		document, err := backend.Show(r.Context(), r.PathValue("document"))
 		respond(w, document, err)
 	})
