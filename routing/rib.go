@@ -39,7 +39,8 @@ type RPFRoute struct {
 // short its prefix; without one the unicast routes decide, which are those of
 // the interfaces and the static ones. Within a level the longest prefix wins,
 // and among routes for one prefix: connected before static, then the lowest
-// interface index, then the lowest gateway.
+// interface index, then the lowest gateway. The paths of static multicast routes
+// stand among the unicast routes (SetPaths).
 //
 // A route waits, invisible, while its interface is not there or its gateway is
 // in no connected prefix. Gateways are looked up among connected prefixes only.
@@ -55,6 +56,7 @@ type RIB struct {
 	onLink    *bart.Table[uint32]       // the connected prefixes, each with its lowest index
 	static    map[netip.Prefix][]UnicastRoute
 	multicast map[netip.Prefix][]uint32 // ascending
+	paths     map[netip.Prefix][]uint32 // ascending
 }
 
 // ribView is what Lookup reads. It never changes once it is published.
@@ -78,6 +80,7 @@ func NewRIB(onChange func(netip.Prefix)) *RIB {
 		onLink:    new(bart.Table[uint32]),
 		static:    make(map[netip.Prefix][]UnicastRoute),
 		multicast: make(map[netip.Prefix][]uint32),
+		paths:     make(map[netip.Prefix][]uint32),
 	}
 	r.view.Store(&ribView{new(routes), new(routes)})
 	return r

@@ -68,6 +68,7 @@ func (r *RIB) setLink(d *delta, index uint32, prefixes []netip.Prefix, present b
 	if was == present {
 		return
 	}
+	r.markPaths(d, index)
 	for p, indices := range r.multicast {
 		if slices.Contains(indices, index) {
 			d.multicast[p] = struct{}{}
@@ -143,20 +144,23 @@ func (r *RIB) publish(d *delta) []netip.Prefix {
 
 // bestMulticast chooses among the RPF routes for p whose interface is there.
 func (r *RIB) bestMulticast(p netip.Prefix) (mgm.Route, bool) {
-	for _, index := range r.multicast[p] {
-		if _, there := r.links[index]; there {
-			return mgm.Route{
-				Prefix:   p,
-				Protocol: ProtocolConfigured,
-				Iface:    mgm.Iface{Index: index},
-			}, true
-		}
-	}
-	return mgm.Route{}, false
+	return r.present(p, r.multicast[p])
 }
 
-// bestUnicast chooses among the connected and the static routes for p.
+// bestUnicast chooses among the paths and the unicast routes for p.
 func (r *RIB) bestUnicast(p netip.Prefix) (mgm.Route, bool) {
+	path, there := r.bestPath(p)
+	if there && p.Bits() > 0 {
+		return path, true
+	}
+	if route, ok := r.bestReach(p); ok {
+		return route, true
+	}
+	return path, there
+}
+
+// bestReach chooses among the connected and the static routes for p.
+func (r *RIB) bestReach(p netip.Prefix) (mgm.Route, bool) {
 	if indices := r.connected[p]; len(indices) > 0 {
 		return mgm.Route{
 			Prefix:   p,

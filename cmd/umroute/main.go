@@ -95,7 +95,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), checkCommand(), demoCommand(), showCommand(), explainCommand(), clearCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
-			sendCommand(), recvCommand(), benchCommand(),
+			routeCommand(), sendCommand(), recvCommand(), benchCommand(),
 		},
 		Action:          rejectUnknown("umroute"),
 		ExitErrHandler:  func(*cli.Context, error) {}, // execute decides

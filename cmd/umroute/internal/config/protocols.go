@@ -4,13 +4,15 @@ import "fmt"
 
 // Protocols are the routing protocols of a router. Each has a file of its own.
 type Protocols struct {
+	Static Static
 }
 
 // protocols reads the section that has one mapping for each routing protocol.
 func (d *decoder) protocols(e entry, target *Protocols) {
 	later := func(e entry) { d.unsupported(e.at, "protocols."+e.key) }
 	d.section(e.value, e.key, fields{
-		"static": later, "proxy": later, "pim": later, "relay": later,
+		"static": func(e entry) { d.static(e, &target.Static) },
+		"proxy":  later, "pim": later, "relay": later,
 	})
 }
 

@@ -122,6 +122,8 @@ type Protocol struct {
 	// Alerts counts what the manager told it, by kind: rpf, creation, join, prune,
 	// wrong_if, local_join, local_leave, disable, enable.
 	Alerts map[string]uint64 `json:"alerts"`
+	// Routes are those of protocol static.
+	Routes []StaticRoute `json:"routes,omitempty"`
 }
 
 // Neighbor is a neighbouring router that a protocol has found.

@@ -89,6 +89,9 @@ func handler(backend Backend) http.Handler {
 	mux.HandleFunc("POST /v1/{document}/clear", func(w http.ResponseWriter, r *http.Request) {
 		respond(w, struct{}{}, backend.Clear(r.Context(), r.PathValue("document")))
 	})
+	if routes, ok := backend.(RouteBackend); ok {
+		handleRoutes(mux, routes)
+	}
 	return mux
 }
 

@@ -51,7 +51,11 @@ type protocol interface {
 
 // newProtocols makes all protocols, in the order of their documents. None has
 // settings yet.
-func (r *Router) newProtocols() error {
+func (r *Router) newProtocols() (err error) {
+	if r.static, err = r.newStatic(); err != nil {
+		return err
+	}
+	r.protocols = []protocol{r.static}
 	return nil
 }
 

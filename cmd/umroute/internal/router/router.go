@@ -48,6 +48,7 @@ type Router struct {
 	rib       *routing.RIB
 	igmp, mld *family
 	protocols []protocol // the loop's
+	static    *staticRoutes
 
 	changing sync.Mutex // held by one change of the interfaces at a time
 	registry registry
