@@ -7,6 +7,7 @@ const (
 	KindTUN  Kind = iota // IP packets
 	KindTAP              // Ethernet frames
 	KindPipe             // IP packets, in memory
+	KindHost             // UDP datagrams, by ordinary sockets of the host
 )
 
 // Device is one queue of one link: whole packets in, whole packets out. A TUN

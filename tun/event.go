@@ -4,10 +4,11 @@ package tun
 type EventType uint8
 
 const (
-	EventUp      EventType = iota + 1 // the device is administratively up, its routes restored
-	EventDown                         // the device is administratively down
-	EventMTU                          // the MTU changed
-	EventRemoved                      // the device or its namespace is gone, for good
+	EventUp        EventType = iota + 1 // the device is administratively up, its routes restored
+	EventDown                           // the device is administratively down
+	EventMTU                            // the MTU changed
+	EventRemoved                        // the device or its namespace is gone, for good
+	EventAddresses                      // a host's device has other addresses
 )
 
 // String is the event in a word or two, for logs.
@@ -21,6 +22,8 @@ func (t EventType) String() string {
 		return "mtu changed"
 	case EventRemoved:
 		return "removed"
+	case EventAddresses:
+		return "addresses changed"
 	}
 	return "unknown"
 }

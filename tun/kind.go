@@ -11,6 +11,8 @@ func (k Kind) String() string {
 		return "tap"
 	case KindPipe:
 		return "pipe"
+	case KindHost:
+		return "host"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }

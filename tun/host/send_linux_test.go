@@ -1,0 +1,337 @@
+package host_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"umroute/tun"
+	"umroute/tun/host"
+)
+
+// Containers, whose addresses the LAN never sees.
+var (
+	innerV4 = netip.MustParseAddr("10.0.1.2")
+	innerV6 = netip.MustParseAddr("fd00:1::2")
+)
+
+func inner(group netip.Addr) netip.Addr {
+	if group.Is4() {
+		return innerV4
+	}
+	return innerV6
+}
+
+// pack is a packet with a virtio-net header as a forwarder writes it: complete,
+// or with segments of a length for the kernel to finish.
+func pack(source, group netip.AddrPort, ttl, tos, segment int, payload string) []byte {
+	udp := make([]byte, 8, 8+len(payload))
+	binary.BigEndian.PutUint16(udp, source.Port())
+	binary.BigEndian.PutUint16(udp[2:], group.Port())
+	binary.BigEndian.PutUint16(udp[4:], uint16(8+len(payload)))
+	udp = append(udp, payload...)
+	var ip []byte
+	if group.Addr().Is4() {
+		ip = []byte{0x45, byte(tos), 0, 0, 0, 0, 0, 0, byte(ttl), 17, 0, 0}
+		binary.BigEndian.PutUint16(ip[2:], uint16(20+len(udp)))
+	} else {
+		ip = binary.BigEndian.AppendUint32(nil, 6<<28|uint32(tos)<<20)
+		ip = binary.BigEndian.AppendUint16(ip, uint16(len(udp)))
+		ip = append(ip, 17, byte(ttl))
+	}
+	addresses := append(source.Addr().AsSlice(), group.Addr().AsSlice()...)
+	ip = append(ip, addresses...)
+	pseudo := binary.BigEndian.AppendUint16(append(addresses, 0, 17), uint16(len(udp)))
+	virtio := make([]byte, tun.VirtioHeaderLen)
+	if segment != 0 {
+		virtio[0], virtio[1] = 1, 5
+		binary.NativeEndian.PutUint16(virtio[4:], uint16(segment))
+		binary.BigEndian.PutUint16(udp[6:], checksum(pseudo))
+	} else {
+		all := append(pseudo, udp...)
+		if len(all)%2 == 1 {
+			all = append(all, 0)
+		}
+		binary.BigEndian.PutUint16(udp[6:], ^checksum(all))
+	}
+	return append(append(virtio, ip...), udp...)
+}
+
+func write(t testing.TB, d tun.Device, packets ...[]byte) {
+	t.Helper()
+	if n, err := d.Write(packets); n != len(packets) || err != nil {
+		t.Fatalf("Write: %d of %d, %v", n, len(packets), err)
+	}
+}
+
+// listen opens a socket on the LAN's host that has joined a group.
+func (l *lan) listen(group netip.AddrPort) *net.UDPConn {
+	l.t.Helper()
+	conn := l.ListenUDP(network(group.Addr()), fmt.Sprintf(":%d", group.Port()))
+	l.Join(conn, lanDevice, group.Addr())
+	tell(l.t, conn, group.Addr().Is6())
+	return conn
+}
+
+// own is the address of the router's host of a group's family.
+func own(group netip.Addr) netip.Addr {
+	if group.Is4() {
+		return hostV4
+	}
+	return hostV6
+}
+
+func TestSendsAsItCame(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{})
+	for _, group := range groups {
+		conn := l.listen(group)
+		source := netip.AddrPortFrom(inner(group.Addr()), 4711)
+		write(t, d, pack(source, group, 9, 0x48, 0, "hello"), pack(source, group, 9, 0x48, 0, ""),
+			pack(source, group, 200, 0, 0, "other TTL"))
+		from := netip.AddrPortFrom(own(group.Addr()), 4711)
+		for _, want := range []received{
+			{"hello", from, 9, 0x48}, {"", from, 9, 0x48}, {"other TTL", from, 200, 0},
+		} {
+			if diff := cmp.Diff(want, receive(t, conn), cmp.Comparer(equal)); diff != "" {
+				t.Error("-want +got\n", diff)
+			}
+		}
+	}
+}
+
+func equal(a, b netip.AddrPort) bool { return a == b }
+
+// TestSuperPackets has the kernel cut what is sent, and put together what comes.
+func TestSuperPackets(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{Ports: []uint16{5004}})
+	r := read(t, d)
+	for _, group := range groups {
+		conn := l.listen(group)
+		source := netip.AddrPortFrom(inner(group.Addr()), 4711)
+		payload := strings.Repeat("0123456789", 350) + "end"
+		write(t, d, pack(source, group, 9, 0, 1000, payload))
+		for at := 0; at < len(payload); at += 1000 {
+			want := payload[at:min(at+1000, len(payload))]
+			if got := receive(t, conn); got.Text != want || got.TTL != 9 {
+				t.Errorf("at %d: %q with TTL %d", at, got.Text, got.TTL)
+			}
+		}
+
+		if err := d.SetFilter(group.Addr(), true, nil); err != nil {
+			t.Fatal(err)
+		}
+		from := netip.AddrPortFrom(address(group.Addr()), 4711)
+		sender := dial(t, l.Host, from, 9, 0)
+		set(t, sender, func(fd int) error {
+			return unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 1000)
+		})
+		send(t, sender, group, payload)
+		want := seen{Source: from.String(), Group: group.String(), TTL: 9, Segment: 1000,
+			Payload: payload}
+		if diff := cmp.Diff(want, look(t, r.next())); diff != "" {
+			t.Error("-want +got\n", diff)
+		}
+	}
+}
+
+// TestLongDatagrams receives datagrams that are longer than the MTU.
+func TestLongDatagrams(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{Ports: []uint16{5004}})
+	r := read(t, d)
+	for _, group := range groups {
+		if err := d.SetFilter(group.Addr(), true, nil); err != nil {
+			t.Fatal(err)
+		}
+		from := netip.AddrPortFrom(address(group.Addr()), 4711)
+		payload := strings.Repeat("0123456789", 800)
+		send(t, dial(t, l.Host, from, 9, 0), group, payload)
+		if got := look(t, r.next()); got.Payload != payload || got.Segment != 0 {
+			t.Errorf("%d bytes in segments of %d", len(got.Payload), got.Segment)
+		}
+	}
+}
+
+// TestOwnDatagramsStayAway sends what the router also receives: a program on its
+// host hears it, and the router hears that program, which uses the same port, and
+// not itself.
+func TestOwnDatagramsStayAway(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{Ports: []uint16{5004}})
+	r := read(t, d)
+	for _, group := range groups {
+		if err := d.SetFilter(group.Addr(), true, nil); err != nil {
+			t.Fatal(err)
+		}
+		program := listenHere(t, group)
+		source := netip.AddrPortFrom(inner(group.Addr()), 4711)
+		for i := range 300 {
+			write(t, d, pack(source, group, 9, 0, 0, fmt.Sprint("from the router ", i)))
+		}
+		write(t, d, pack(source, group, 9, 0, 1000, strings.Repeat("super", 500)))
+		if got := receive(t, program); got.Text != "from the router 0" {
+			t.Errorf("the host's program received %q", got.Text)
+		}
+		mine := netip.AddrPortFrom(own(group.Addr()), 4711)
+		sendHere(t, mine, group, "from a program")
+		if got := look(t, r.next()); got.Payload != "from a program" ||
+			got.Source != mine.String() {
+			t.Errorf("the router received %v", got)
+		}
+		// A program that says the same as the router did, once more.
+		sendHere(t, mine, group, "from the router 7")
+		if got := look(t, r.next()); got.Payload != "from the router 7" {
+			t.Errorf("the router received %v", got)
+		}
+		send(t, dial(t, l.Host, netip.AddrPortFrom(address(group.Addr()), 0), 9, 0), group, "LAN")
+		if got := look(t, r.next()); got.Payload != "LAN" {
+			t.Errorf("the router received %v", got)
+		}
+		if got := d.Drops()["own_loop"]; got < 301 {
+			t.Errorf("%d datagrams came back, want 301 or more", got)
+		}
+	}
+}
+
+// listenHere opens a socket of a program on the router's host.
+func listenHere(t testing.TB, group netip.AddrPort) *net.UDPConn {
+	t.Helper()
+	device, err := net.InterfaceByName(hostDevice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Go's own way to listen to a group, which shares the port.
+	conn, err := net.ListenMulticastUDP(network(group.Addr()), device, net.UDPAddrFromAddrPort(group))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// sendHere sends as a program on the router's host does.
+func sendHere(t testing.TB, source, group netip.AddrPort, text string) {
+	t.Helper()
+	domain := unix.AF_INET
+	if source.Addr().Is6() {
+		domain = unix.AF_INET6
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	device, err := net.InterfaceByName(hostDevice)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err == nil && source.Addr().Is4() {
+		err = unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF,
+			&unix.IPMreqn{Ifindex: int32(device.Index)})
+	} else if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, device.Index)
+	}
+	if err == nil {
+		err = unix.Bind(fd, socketAddress(source))
+	}
+	if err == nil {
+		err = unix.Sendto(fd, []byte(text), 0, socketAddress(group))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func socketAddress(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+	}
+	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
+}
+
+// TestProgramsKeepTheirs has a program of the host use the ports that the router
+// receives and sends from: it gets its unicast datagrams.
+func TestProgramsKeepTheirs(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{Ports: []uint16{5004}})
+	for _, group := range groups {
+		config := net.ListenConfig{Control: share}
+		conn, err := config.ListenPacket(t.Context(), network(group.Addr()), ":5004")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := d.SetFilter(group.Addr(), true, nil); err != nil {
+			t.Fatal(err)
+		}
+		source := netip.AddrPortFrom(inner(group.Addr()), 5004)
+		write(t, d, pack(source, group, 9, 0, 0, "hello"))
+		to := netip.AddrPortFrom(own(group.Addr()), 5004)
+		send(t, dial(t, l.Host, netip.AddrPortFrom(address(group.Addr()), 0), 9, 0), to, "unicast")
+		// The kernel gives it what any socket of the host has joined, too.
+		for _, want := range []string{"hello", "unicast"} {
+			if got := receive(t, conn.(*net.UDPConn)); got.Text != want {
+				t.Errorf("the program received %q, want %q", got.Text, want)
+			}
+		}
+	}
+}
+
+// share is what a program does that lets others use its port.
+func share(_, _ string, raw syscall.RawConn) error {
+	var err error
+	controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	})
+	return errors.Join(err, controlErr)
+}
+
+func TestRefusesWhatSocketsCannotSend(t *testing.T) {
+	newLAN(t)
+	d := open(t, host.Config{})
+	source := netip.AddrPortFrom(innerV4, 4711)
+	good := pack(source, groups[0], 9, 0, 0, "hello")
+	change := func(at int, value byte) []byte {
+		b := append([]byte(nil), good...)
+		b[tun.VirtioHeaderLen+at] = value
+		return b
+	}
+	for _, test := range []struct {
+		packet []byte
+		why    string
+	}{
+		{change(9, 2), "not_udp"},
+		{change(16, 10), "not_udp"},
+		{change(6, 0x20), "fragment"},
+		{change(30, 'x'), "bad_checksum"},
+		{change(25, 9), "bad_header"},
+		{change(0, 0x4f), "bad_header"},
+		{change(0, 0x55), "bad_header"},
+		{good[:20], "bad_header"},
+		{nil, "bad_header"},
+	} {
+		before := d.Drops()[test.why]
+		if n, err := d.Write([][]byte{test.packet}); n != 0 || err == nil {
+			t.Errorf("%s: Write gave %d, %v", test.why, n, err)
+		}
+		if got := d.Drops()[test.why] - before; got != 1 {
+			t.Errorf("%s was counted %d times: %v", test.why, got, d.Drops())
+		}
+	}
+}
+
+// netListen listens as a program does that shares nothing.
+func netListen(t testing.TB, address string) (net.PacketConn, error) {
+	var config net.ListenConfig
+	return config.ListenPacket(t.Context(), "udp4", address)
+}
