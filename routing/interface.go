@@ -49,6 +49,8 @@ type settings struct {
 	threshold uint8
 	boundary  [2][]groupRange // IPv4, IPv6
 	domain    string
+
+	writer tun.BatchWriter // device, where that saves system calls
 }
 
 // settings checks c and translates it.
@@ -72,6 +74,9 @@ func (c InterfaceConfig) settings() (*settings, error) {
 	}
 	if s.mtu < minMTU || s.mtu > maxMTU {
 		return nil, fmt.Errorf("MTU %d is not from %d to %d", s.mtu, minMTU, maxMTU)
+	}
+	if w, ok := c.Device.(tun.BatchWriter); ok && c.Device.IO() == tun.IOUring {
+		s.writer = w
 	}
 	s.joins = s.offload == tun.OffloadSegmentation && !c.Separate
 	s.finish = s.offload == tun.OffloadNone || c.Separate

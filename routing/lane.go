@@ -11,6 +11,7 @@ type outLane struct {
 
 	n      int    // packets that the parcel holds
 	wholes int    // of these, super-packets
+	alone  bool   // what goes to several devices at once leaves this one out
 	count  uint64 // their datagrams
 	octets uint64 // the bytes of these
 	parcel
@@ -123,6 +124,9 @@ func (l *outLane) refuse(reason Drop, count *counter, n uint64) {
 
 // flush writes all lanes and closes them.
 func (w *worker) flush() {
+	if w.in.writer != nil && w.port != nil {
+		w.flushTogether()
+	}
 	for _, l := range w.open {
 		w.flushLane(l)
 		w.spare = append(w.spare, l.parcel)

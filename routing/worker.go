@@ -34,7 +34,8 @@ type worker struct {
 	closed *outLane   // in lanes where there is none yet
 	open   []*outLane // those with settings for this batch
 	spare  []parcel
-	frames [][]byte // of one write that is no lane's
+	frames [][]byte     // of one write that is no lane's
+	outs   []tun.Packet // of one write to all devices
 
 	misses, wrongIfs, tooBigs bucket
 	fragments                 fragmenter

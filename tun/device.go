@@ -32,3 +32,18 @@ type Device interface {
 	MTU() int   // of IP packets, without any Ethernet header
 	IO() string // "plain", "vectored" or "uring"
 }
+
+// Packet is one packet on its way to a device.
+type Packet struct {
+	To   Device
+	Data []byte
+	Err  error // why To did not take it; nil where it did
+}
+
+// BatchWriter is a [Device] whose reader can write to many devices at once.
+type BatchWriter interface {
+	Device
+	// WriteBatch writes each packet as its device's Write would, and sets its Err.
+	// It is for the goroutine that calls Read.
+	WriteBatch(packets []Packet)
+}

@@ -38,8 +38,11 @@ const (
 
 // RunHelper opens the device that the parent process asks for in the namespace
 // that it runs in, hands it over and returns the exit status. See
-// [HelperCommand]; args are those that follow it, and there are none.
+// [HelperCommand]; args are those that follow it.
 func RunHelper(args []string) int {
+	if len(args) == 1 && args[0] == ringTrial {
+		return runRingTrial()
+	}
 	if err := helpParent(args); err != nil {
 		fmt.Fprintln(os.Stderr, "open a device for the parent process:", err)
 		return 1

@@ -17,6 +17,8 @@ type batch struct {
 
 	busy  bool // packets follow one another, so wait on this thread
 	taken int  // packets since the last wait
+
+	single [1][]byte // of WriteBatch
 }
 
 // Read waits for packets and takes as many as are there; see [Device]. A packet
@@ -46,6 +48,9 @@ func (l *Link) Read(bufs [][]byte, sizes []int) (int, error) {
 // false where there is nothing yet, so that the poller waits.
 func (l *Link) readReady(fd uintptr) bool {
 	b := &l.batch
+	if l.ring.works() {
+		return l.readRing(int(fd))
+	}
 	for b.n < len(b.bufs) {
 		buf := b.bufs[b.n]
 		if len(buf) == 0 {

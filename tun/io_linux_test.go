@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umroute/tun"
+	"umroute/tun/internal/uring"
 	"umroute/tun/netns/netnstest"
 )
 
@@ -31,6 +32,21 @@ func quiet(t testing.TB) *netnstest.Host {
 	return host
 }
 
+// ioModes are all ways to move packets.
+var ioModes = []string{tun.IOVectored, tun.IOUring, tun.IOPlain}
+
+// needIO skips a test of io_uring where there is none.
+func needIO(t testing.TB, io string) {
+	if io != tun.IOUring {
+		return
+	}
+	ring, err := uring.New(1)
+	if err != nil {
+		t.Skip(err)
+	}
+	ring.Close()
+}
+
 func quietConfig(host *netnstest.Host, io string) tun.Config {
 	return tun.Config{
 		Netns: host.Netns(), IO: io, PeerAddresses: prefixes("10.0.1.2/24"), PeerRoutes: true,
@@ -41,9 +57,11 @@ func quietConfig(host *netnstest.Host, io string) tun.Config {
 func TestReadTakesWhatIsThere(t *testing.T) {
 	for io, batches := range map[string][]int{
 		tun.IOVectored: {4, 4, 2},
+		tun.IOUring:    {4, 4, 2},
 		tun.IOPlain:    {1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
 	} {
 		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
 			host := quiet(t)
 			link := open(t, quietConfig(host, io))
 			for i := range 10 {
@@ -71,8 +89,9 @@ func TestReadTakesWhatIsThere(t *testing.T) {
 // TestReadDropsWhatDoesNotFit has one packet that fills its buffer, one that is
 // longer and one that is shorter.
 func TestReadDropsWhatDoesNotFit(t *testing.T) {
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
 			host := quiet(t)
 			link := open(t, quietConfig(host, io))
 			for _, size := range []int{100, 101, 99} {
@@ -102,8 +121,9 @@ func TestReadWithoutRoom(t *testing.T) {
 }
 
 func TestCloseEndsRead(t *testing.T) {
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
 			host := quiet(t)
 			link := open(t, quietConfig(host, io))
 			started, ended := make(chan struct{}), make(chan error, 1)
@@ -169,8 +189,17 @@ func TestCloseUnderWriters(t *testing.T) {
 }
 
 func TestPacketPathAllocatesNothing(t *testing.T) {
+	for _, io := range []string{tun.IOVectored, tun.IOUring} {
+		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
+			checkAllocations(t, io)
+		})
+	}
+}
+
+func checkAllocations(t *testing.T, io string) {
 	host := quiet(t)
-	link := open(t, quietConfig(host, ""))
+	link := open(t, quietConfig(host, io))
 	conn := host.ListenUDP("udp4", "10.0.1.2:0")
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -184,6 +213,7 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 	}
 	bufs, sizes := buffers(4, 2048)
 	packets := [][]byte{packetTo("239.2.2.2:5000"), packetTo("239.2.2.2:5000")}
+	batch := []tun.Packet{{To: link, Data: packets[0]}, {To: link, Data: packets[1]}}
 	got := testing.AllocsPerRun(100, func() {
 		raw.Control(sendOne)
 		if n, err := link.Read(bufs, sizes); n != 1 || err != nil {
@@ -192,15 +222,17 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 		if n, err := link.Write(packets); n != 2 || err != nil {
 			t.Errorf("Write: %d, %v", n, err)
 		}
+		link.WriteBatch(batch)
 	})
 	if got != 0 {
-		t.Errorf("%v allocations for a packet in and two out", got)
+		t.Errorf("%v allocations for a packet in and four out", got)
 	}
 }
 
 func BenchmarkWrite(b *testing.B) {
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		b.Run("io="+io, func(b *testing.B) {
+			needIO(b, io)
 			link, err := tun.Open(quietConfig(quiet(b), io))
 			if err != nil {
 				b.Fatal(err)
@@ -223,8 +255,9 @@ func BenchmarkWrite(b *testing.B) {
 // BenchmarkRead counts the sender too, which sends what one batch takes.
 func BenchmarkRead(b *testing.B) {
 	const batch = 32
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		b.Run("io="+io, func(b *testing.B) {
+			needIO(b, io)
 			host := quiet(b)
 			link, err := tun.Open(quietConfig(host, io))
 			if err != nil {

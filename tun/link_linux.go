@@ -33,6 +33,7 @@ type Link struct {
 	users userCount        // writers that are using fd
 	raw   syscall.RawConn
 	batch batch
+	ring  *ring // of Read and WriteBatch; nil unless IOUring
 
 	mtu       atomic.Int64
 	up        atomic.Bool
@@ -113,6 +114,11 @@ func makeLink(d device, config Config) (*Link, error) {
 		water: d.water, file: d.file, raw: raw, fd: int(d.file.Fd()),
 		events: make(chan Event, eventBacklog),
 	}
+	if io == IOUring {
+		if l.ring, err = openRing(l.fd); err != nil {
+			return nil, err
+		}
+	}
 	l.users.init()
 	l.batch.ready = l.readReady
 	l.mtu.Store(int64(d.mtu))
@@ -133,8 +139,14 @@ func (l *Link) Kind() Kind { return l.kind }
 // MTU is the device's IP MTU in octets, as last seen.
 func (l *Link) MTU() int { return int(l.mtu.Load()) }
 
-// IO is IOVectored or IOPlain.
-func (l *Link) IO() string { return l.io }
+// IO is IOVectored, IOUring or IOPlain. Where io_uring is forbidden while the
+// link is in use, it becomes IOVectored.
+func (l *Link) IO() string {
+	if l.ring != nil && l.ring.broken.Load() {
+		return IOVectored
+	}
+	return l.io
+}
 
 // Up reports whether the device is administratively up, as last seen. Without
 // a subscription to its namespace it stays as it was when the link was opened.
@@ -181,6 +193,7 @@ func (l *Link) Close() error {
 		l.users.drain()
 		l.clearOffload()
 		l.closeErr = errors.Join(l.release(), l.file.Close())
+		l.ring.close()
 		close(l.events)
 	})
 	return l.closeErr

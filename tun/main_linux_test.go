@@ -13,6 +13,7 @@ const (
 	asContainer = "test-as-container" // lives in namespaces of an ordinary user
 	asRouter    = "test-as-router"    // opens a device in a container's namespace
 	asReceiver  = "test-as-receiver"  // is handed a device by a container
+	asConfined  = "test-as-confined"  // may not use io_uring
 	asVictim    = "test-as-victim"    // opens a device for an owner and is killed
 )
 
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) {
 			os.Exit(report(routeFromOutside()))
 		case asReceiver:
 			os.Exit(report(receiveFromContainer()))
+		case asConfined:
+			os.Exit(report(useConfinedRing(os.Args[2])))
 		case asVictim:
 			os.Exit(report(waitForTheEnd(os.Args[2], os.Args[3])))
 		}

@@ -264,8 +264,9 @@ func TestChildrenInheritNothing(t *testing.T) {
 
 // TestMulticastReachesTheHost writes a packet that a socket has joined for.
 func TestMulticastReachesTheHost(t *testing.T) {
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
 			host := netnstest.NewHost(t)
 			config := peerConfig(host, tun.KindTUN)
 			config.IO = io

@@ -80,8 +80,9 @@ func TestEventsEndWithTheLink(t *testing.T) {
 }
 
 func TestDeletedDevice(t *testing.T) {
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
 			host := netnstest.NewHost(t)
 			config := peerConfig(host, tun.KindTUN)
 			config.IO = io
@@ -122,8 +123,9 @@ func TestDeletedDeviceWithoutWatch(t *testing.T) {
 }
 
 func TestDeviceThatIsDown(t *testing.T) {
-	for _, io := range []string{tun.IOVectored, tun.IOPlain} {
+	for _, io := range ioModes {
 		t.Run(io, func(t *testing.T) {
+			needIO(t, io)
 			host := netnstest.NewHost(t)
 			config := peerConfig(host, tun.KindTUN)
 			config.IO = io

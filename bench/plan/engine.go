@@ -41,6 +41,7 @@ func Engines() []Engine {
 	return []Engine{
 		{Name: Kernel, IO: "mfc", Link: LinkVeth},
 		{Name: Umroute, IO: "vectored", Link: LinkTUN},
+		{Name: Umroute, IO: "uring", Link: LinkTUN},
 		{Name: Umroute, IO: "plain", Link: LinkTUN},
 		{Name: Naive, IO: "plain", Link: LinkTUN},
 		{Name: Memory, IO: "memory", Link: LinkNone},

@@ -14,7 +14,7 @@ func TestSelectEngines(t *testing.T) {
 		want  string
 	}{
 		{[]string{"kernel"}, "kernel"},
-		{[]string{"umroute", "kernel"}, "kernel umroute/vectored umroute/plain"},
+		{[]string{"umroute", "kernel"}, "kernel umroute/vectored umroute/uring umroute/plain"},
 		{[]string{"umroute/plain", "umroute/plain"}, "umroute/plain"},
 		{[]string{"memory", "naive"}, "naive memory"},
 	}

@@ -71,7 +71,8 @@ type IO string
 
 // The ways to read and write packets.
 const (
-	IOAuto     IO = "auto" // the best that the kernel allows
+	IOAuto     IO = "auto" // what is fastest
+	IOUring    IO = "uring"
 	IOVectored IO = "vectored"
 	IOPlain    IO = "plain"
 )

@@ -86,7 +86,7 @@ func (d *decoder) link(e entry, target *Link) {
 // io reads how packets are read and written.
 func (d *decoder) io(e entry, target *IO) {
 	s := string(*target)
-	d.choice(e, &s, []string{"auto", "vectored", "plain"}, "uring")
+	d.choice(e, &s, []string{"auto", "uring", "vectored", "plain"})
 	*target = IO(s)
 }
 
