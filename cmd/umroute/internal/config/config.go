@@ -12,6 +12,8 @@ import (
 type Config struct {
 	Name       string // of the router, and of its control socket
 	Log        Log
+	Metrics    Metrics
+	Control    Control
 	Interfaces []Interface // in the order of the file
 	Unicast    Unicast
 	RPF        RPF

@@ -129,7 +129,8 @@ func TestReference(t *testing.T) {
 	// A key that is near to none makes the hint list them all.
 	const wrong = "zzzzzzzzzzzzzzzzzzzzzzzzz: 0"
 	sections := []string{
-		"{%}", "{log: {%}}", "{interfaces: {r: {%}}}", "{interfaces: {r: {igmp: {%}}}}",
+		"{%}", "{log: {%}}", "{metrics: {%}}", "{control: {%}}",
+		"{interfaces: {r: {%}}}", "{interfaces: {r: {igmp: {%}}}}",
 		"{interfaces: {r: {mld: {%}}}}", "{interfaces: {r: {igmp: {static: [{%}]}}}}",
 		"{unicast: {%}}", "{unicast: {routes: [{%}]}}", "{rpf: {%}}", "{rpf: {routes: [{%}]}}",
 	}
@@ -141,7 +142,7 @@ func TestReference(t *testing.T) {
 		}
 		list, _, _ = strings.Cut(list, ")")
 		for key := range strings.SplitSeq(list, ", ") {
-			if key == "metrics" || key == "protocols" {
+			if key == "protocols" {
 				continue // not supported yet
 			}
 			if !bytes.Contains(data, []byte(key+":")) {

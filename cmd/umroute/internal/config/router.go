@@ -22,7 +22,8 @@ func (d *decoder) config(root ast.Node) *Config {
 	at := d.section(root, "the configuration", fields{
 		"name":       func(e entry) { d.routerName(e, &c.Name) },
 		"log":        func(e entry) { d.log(e, &c.Log) },
-		"metrics":    func(e entry) { d.unsupported(e.at, e.key) },
+		"metrics":    func(e entry) { d.metrics(e, &c.Metrics) },
+		"control":    func(e entry) { d.control(e, &c.Control) },
 		"interfaces": func(e entry) { drafts = d.interfaces(e) },
 		"unicast":    func(e entry) { unicast = d.unicast(e, &c.Unicast) },
 		"rpf":        func(e entry) { rpf = d.rpf(e) },

@@ -148,6 +148,20 @@ type Stats struct {
 	Punted               uint64            `json:"punted"`
 	Dropped              map[string]uint64 `json:"dropped"`
 	ControlEventsDropped uint64            `json:"control_events_dropped"`
+	JoinDelay            Delays            `json:"join_delay"`
+}
+
+// Delays is how long after joins the first packet left, as far as measured.
+type Delays struct {
+	Count   uint64        `json:"count"`
+	Sum     float64       `json:"sum"` // seconds
+	Buckets []DelayBucket `json:"buckets"`
+}
+
+// DelayBucket counts the delays up to one and above that of the bucket before.
+type DelayBucket struct {
+	UpTo  float64 `json:"up_to"` // seconds
+	Count uint64  `json:"count"`
 }
 
 // MembershipChange is the body of POST /v1/join and /v1/leave.

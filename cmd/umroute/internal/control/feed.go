@@ -170,7 +170,7 @@ var counters = map[string]bool{
 	"packets": true, "bytes": true, "wrong_if": true, "queue_overflow": true,
 	"ttl_too_low": true, "frag_needed": true, "discards": true, "sent": true,
 	"received": true, "ignored": true, "misses": true, "punted": true, "dropped": true,
-	"control_events_dropped": true, "alerts": true, "counters": true,
+	"control_events_dropped": true, "join_delay": true, "alerts": true, "counters": true,
 }
 
 // without gives a document without some of its keys.

@@ -21,6 +21,11 @@ type Backend interface {
 	Clear(ctx context.Context, document string) error
 }
 
+// Exporter is a router that has metrics for Prometheus.
+type Exporter interface {
+	Metrics() http.Handler
+}
+
 var (
 	// ErrUnknown marks a name that the router does not know.
 	ErrUnknown = errors.New("unknown")
@@ -83,6 +88,9 @@ func handler(backend Backend) http.Handler {
 	})
 	if explainer, ok := backend.(Explainer); ok {
 		mux.HandleFunc("GET /v1/explain", explain(explainer))
+	}
+	if exporter, ok := backend.(Exporter); ok {
+		mux.Handle("GET /metrics", exporter.Metrics())
 	}
 	mux.HandleFunc("POST /v1/join", change(backend.Join))
 	mux.HandleFunc("POST /v1/leave", change(backend.Leave))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"umroute/cmd/umroute/internal/joindelay"
 	"umroute/mgm"
 	"umroute/routing"
 	"umroute/stack/membership"
@@ -42,6 +43,7 @@ type familyParts struct {
 	rib       *routing.RIB
 	sender    membership.Sender
 	loop      *loop
+	delays    *joindelay.Meter
 	log       *slog.Logger
 	boundary  func(mgm.Iface, netip.Addr) bool
 }
@@ -73,7 +75,7 @@ func newFamily(kind membership.Family, parts familyParts) (*family, error) {
 	f.membership = membership.New(membership.Config{
 		Family:  kind,
 		Sender:  parts.sender,
-		Members: f.client,
+		Members: measured{f.client, parts.delays},
 		Logger:  log,
 	})
 	return f, nil

@@ -103,7 +103,7 @@ func (r *Router) stopProtocols(now time.Time) {
 // machines is everything that the loop advances.
 func (r *Router) machines() []machine {
 	all := []machine{r.igmp.membership, r.mld.membership,
-		&forwarderAge{forwarder: r.forwarder}}
+		&forwarderAge{forwarder: r.forwarder}, r.delays}
 	for _, p := range r.protocols {
 		all = append(all, p)
 	}

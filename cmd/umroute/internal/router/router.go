@@ -18,6 +18,7 @@ import (
 
 	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/control"
+	"umroute/cmd/umroute/internal/joindelay"
 	"umroute/mgm"
 	"umroute/routing"
 	"umroute/stack"
@@ -49,6 +50,7 @@ type Router struct {
 	igmp, mld *family
 	protocols []protocol // the loop's
 	static    *staticRoutes
+	delays    *joindelay.Meter
 
 	changing sync.Mutex // held by one change of the interfaces at a time
 	registry registry
@@ -100,8 +102,9 @@ func (r *Router) assemble() (err error) {
 	if err != nil {
 		return fmt.Errorf("start the network stack: %w", err)
 	}
+	r.delays = joindelay.New(r.sent)
 	parts := familyParts{forwarder: r.forwarder, rib: r.rib, sender: r.stack,
-		loop: r.loop, log: r.log, boundary: r.atBoundary}
+		loop: r.loop, delays: r.delays, log: r.log, boundary: r.atBoundary}
 	if r.igmp, err = newFamily(membership.IGMP, parts); err != nil {
 		return err
 	}
@@ -118,6 +121,10 @@ func (r *Router) families() []*family { return []*family{r.igmp, r.mld} }
 // has been closed and removed.
 func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func()) error {
 	defer r.close()
+	port, err := r.listenMetrics()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tasks, ctx := errgroup.WithContext(ctx)
@@ -125,6 +132,7 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 	if socket != nil {
 		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.log) })
 	}
+	tasks.Go(func() error { return r.serveMetrics(ctx, port) })
 	tasks.Go(func() error {
 		r.loop.serve(ctx, r.stopProtocols, r.machines()...)
 		return nil

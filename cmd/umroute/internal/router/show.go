@@ -143,6 +143,7 @@ func (r *Router) Stats() control.Stats {
 		ControlEventsDropped: r.loop.dropped.Load() +
 			r.igmp.manager.Counters().MissesDropped + r.mld.manager.Counters().MissesDropped,
 	}
+	document.JoinDelay = delayDocument(r.delays.Delays())
 	for _, f := range r.families() {
 		for entry := range f.manager.MFEs() {
 			document.Flows++
