@@ -98,12 +98,17 @@ func runRouter(ctx context.Context, settings *config.Config, socket string,
 		socket = control.SocketPath(settings.Name)
 	}
 	// First of all: a router of the same name has the devices, too.
-	listener, err := control.Listen(socket)
+	access, err := control.NewAccess(settings.Control.ReadGroup)
+	if err != nil {
+		return err
+	}
+	listener, err := control.Listen(socket, access)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	r, err := router.New(settings, router.Options{Logger: log, Version: version()})
+	r, err := router.New(settings, router.Options{Logger: log, Version: version(),
+		Access: access})
 	if err != nil {
 		return err
 	}

@@ -51,13 +51,13 @@ func (r *router) Clear(_ context.Context, document string) error {
 func serve(t *testing.T, backend Backend) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "r.sock")
-	listener, err := Listen(path)
+	listener, err := Listen(path, Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error)
-	go func() { served <- Serve(ctx, listener, backend, slog.New(slog.DiscardHandler)) }()
+	go func() { served <- Serve(ctx, listener, backend, Access{}, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -168,12 +168,12 @@ func TestListenReplacesStaleSocket(t *testing.T) {
 	}
 	dead.SetUnlinkOnClose(false) // as after a crash
 	dead.Close()
-	listener, err := Listen(path)
+	listener, err := Listen(path, Access{})
 	if err != nil {
 		t.Fatalf("Listen where a dead router's socket lies: %v", err)
 	}
 	defer listener.Close()
-	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "--name") {
+	if _, err := Listen(path, Access{}); err == nil || !strings.Contains(err.Error(), "--name") {
 		t.Errorf("Listen where a router runs: got error %v, want one that names --name", err)
 	}
 }
@@ -186,7 +186,7 @@ func TestDirectoryOfOthersIsRefused(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(filepath.Join(dir, "r.sock")); err == nil ||
+	if _, err := Listen(filepath.Join(dir, "r.sock"), Access{}); err == nil ||
 		!strings.Contains(err.Error(), "others may write") {
 		t.Errorf("Listen in a directory that all may write: got error %v", err)
 	}
@@ -199,7 +199,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("Find without a directory: got error %v, want %v", err, ErrNoRouter)
 	}
 	open := func(name string) {
-		listener, err := Listen(SocketPath(name))
+		listener, err := Listen(SocketPath(name), Access{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,13 +51,16 @@ const maxRequest = 1 << 16
 
 // Serve answers requests on listener until ctx ends, and then within a second
 // closes what is still open.
-func Serve(ctx context.Context, listener *net.UnixListener, backend Backend,
+func Serve(ctx context.Context, listener *net.UnixListener, backend Backend, access Access,
 	log *slog.Logger) error {
 	server := &http.Server{
-		Handler:           handler(backend),
+		Handler:           guard(handler(backend)),
 		ReadHeaderTimeout: 5 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, peerKey{}, access.rightOf(conn))
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -68,7 +71,7 @@ func Serve(ctx context.Context, listener *net.UnixListener, backend Backend,
 	})
 	defer stop()
 	refused := func(uid uint32) { log.Warn("control peer refused", "uid", uid) }
-	err := server.Serve(peerListener{listener, refused})
+	err := server.Serve(peerListener{listener, access, refused})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -92,8 +95,8 @@ func handler(backend Backend) http.Handler {
 	if exporter, ok := backend.(Exporter); ok {
 		mux.Handle("GET /metrics", exporter.Metrics())
 	}
-	mux.HandleFunc("POST /v1/join", change(backend.Join))
-	mux.HandleFunc("POST /v1/leave", change(backend.Leave))
+	mux.HandleFunc("POST /v1/join", changer(backend.Join))
+	mux.HandleFunc("POST /v1/leave", changer(backend.Leave))
 	mux.HandleFunc("POST /v1/{document}/clear", func(w http.ResponseWriter, r *http.Request) {
 		respond(w, struct{}{}, backend.Clear(r.Context(), r.PathValue("document")))
 	})
@@ -103,7 +106,7 @@ func handler(backend Backend) http.Handler {
 	return mux
 }
 
-func change(apply func(context.Context, MembershipChange) error) http.HandlerFunc {
+func changer(apply func(context.Context, MembershipChange) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body MembershipChange
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
@@ -134,6 +137,8 @@ func status(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, ErrInvalid):
 		return http.StatusBadRequest
+	case errors.Is(err, errForbidden):
+		return http.StatusForbidden
 	}
 	return http.StatusInternalServerError
 }

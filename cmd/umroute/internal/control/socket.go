@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 const socketSuffix = ".sock"
@@ -30,9 +28,9 @@ func SocketPath(name string) string {
 	return filepath.Join(Directory(), name+socketSuffix)
 }
 
-// Listen opens the control socket at path. A socket that a dead router left
-// there is replaced; a living one is an error.
-func Listen(path string) (*net.UnixListener, error) {
+// Listen opens the control socket at path for those who have access. A socket
+// that a dead router left there is replaced; a living one is an error.
+func Listen(path string, access Access) (*net.UnixListener, error) {
 	if err := prepareDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
@@ -49,9 +47,9 @@ func Listen(path string) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := access.protect(path); err != nil {
 		listener.Close()
-		return nil, fmt.Errorf("protect the control socket: %w", err)
+		return nil, err
 	}
 	return listener, nil
 }
@@ -122,9 +120,10 @@ func answers(path string) bool {
 	return true
 }
 
-// peerListener accepts only peers of the router's own user, and root.
+// peerListener accepts only peers that may do something.
 type peerListener struct {
 	*net.UnixListener
+	access  Access
 	refused func(uid uint32)
 }
 
@@ -134,28 +133,24 @@ func (l peerListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		uid, err := peerUser(conn)
-		if err == nil && (uid == 0 || int(uid) == os.Getuid()) {
+		p, err := peerOf(conn)
+		if err == nil && l.access.right(p, uint32(os.Getuid())) != nothing {
 			return conn, nil
 		}
-		l.refused(uid)
+		l.refused(p.user)
 		conn.Close()
 	}
 }
 
-func peerUser(conn *net.UnixConn) (uid uint32, err error) {
-	raw, err := conn.SyscallConn()
+// rightOf is what the peer of a connection may do.
+func (a Access) rightOf(conn net.Conn) right {
+	socket, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nothing
+	}
+	p, err := peerOf(socket)
 	if err != nil {
-		return 0, err
+		return nothing
 	}
-	var credentials *unix.Ucred
-	var optionErr error
-	err = raw.Control(func(fd uintptr) {
-		credentials, optionErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET,
-			unix.SO_PEERCRED)
-	})
-	if err := errors.Join(err, optionErr); err != nil {
-		return 0, fmt.Errorf("ask who the peer is: %w", err)
-	}
-	return credentials.Uid, nil
+	return a.right(p, uint32(os.Getuid()))
 }

@@ -30,6 +30,7 @@ import (
 type Options struct {
 	Logger  *slog.Logger
 	Version string
+	Access  control.Access // who may use the control socket
 	// Devices are links that are open already, by the name of the interface.
 	// They take the place of the device that the configuration names.
 	Devices map[string]tun.Device
@@ -130,7 +131,7 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 	tasks, ctx := errgroup.WithContext(ctx)
 	r.changing.Lock() // until everything that is there has begun
 	if socket != nil {
-		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.log) })
+		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.options.Access, r.log) })
 	}
 	tasks.Go(func() error { return r.serveMetrics(ctx, port) })
 	tasks.Go(func() error {
