@@ -66,6 +66,9 @@ type Link string
 const (
 	LinkTUN Link = "tun" // IP packets; one host
 	LinkTAP Link = "tap" // Ethernet frames
+
+	// LinkHost is a device of the host, reached by ordinary sockets.
+	LinkHost Link = "host"
 )
 
 // IO is the way in which packets are read and written.
@@ -99,6 +102,8 @@ type Interface struct {
 	Addresses     []netip.Prefix // the router's, with their host bits
 	PeerAddresses []netip.Prefix // for the other side of the link
 	PeerRoutes    bool           // give the other side routes through the router
+
+	Host Host // with LinkHost alone
 
 	TTLThreshold uint8          // 1 to 255; a lower TTL does not leave here
 	Boundary     []netip.Prefix // groups that do not cross, in either direction

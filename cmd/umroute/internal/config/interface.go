@@ -44,6 +44,7 @@ func (d *decoder) iface(e entry) draft {
 		"boundary": func(e entry) { i.Boundary = d.groupNetworks(e) },
 	}
 	d.deviceFields(known, &i)
+	d.hostFields(known, &i)
 	d.addressFields(known, &i)
 	// Both wait until the keys that decide their defaults are read, wherever
 	// these stand.
@@ -62,6 +63,7 @@ func (d *decoder) iface(e entry) draft {
 	}
 	d.checkMTU(&i)
 	d.checkDescriptor(&i)
+	d.checkHost(&i)
 	return i
 }
 
@@ -79,7 +81,7 @@ func (d *decoder) deviceFields(known fields, i *draft) {
 // link reads the kind of device.
 func (d *decoder) link(e entry, target *Link) {
 	s := string(*target)
-	d.choice(e, &s, []string{"tun", "tap"}, "packet", "host")
+	d.choice(e, &s, []string{"tun", "tap", "host"}, "packet")
 	*target = Link(s)
 }
 

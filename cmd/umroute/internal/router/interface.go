@@ -14,6 +14,7 @@ import (
 	"umroute/routing"
 	"umroute/stack/membership"
 	"umroute/tun"
+	"umroute/tun/host"
 )
 
 // startupResponse is how long hosts may take to answer the first queries. It is
@@ -27,7 +28,8 @@ type iface struct {
 	config config.Interface
 	origin origin
 	device tun.Device
-	link   *tun.Link // the device, where it is one of the kernel's
+	link   *tun.Link    // the device, where it is one of the kernel's
+	host   *host.Device // the device, where the link is host
 	port   *routing.Interface
 	state  *state // shared with those that take its place
 }
@@ -56,6 +58,9 @@ func (r *Router) openDevice(i *iface) (err error) {
 		i.device = device
 		i.link, _ = device.(*tun.Link)
 		return nil
+	}
+	if i.config.Link == config.LinkHost {
+		return r.openHost(i)
 	}
 	settings := tun.Config{
 		Name:          i.config.Device,
@@ -95,7 +100,11 @@ func (i *iface) hardwareAddr() net.HardwareAddr {
 func (i *iface) subnets() []netip.Prefix {
 	var subnets []netip.Prefix
 	seen := make(map[netip.Prefix]bool)
-	for _, list := range [][]netip.Prefix{i.config.Addresses, i.config.PeerAddresses} {
+	lists := [][]netip.Prefix{i.config.Addresses, i.config.PeerAddresses}
+	if i.host != nil {
+		lists = append(lists, i.host.Addresses())
+	}
+	for _, list := range lists {
 		for _, address := range list {
 			if subnet := address.Masked(); !seen[subnet] {
 				seen[subnet] = true
@@ -157,6 +166,9 @@ func (f *family) removeInterface(now time.Time, i *iface, log *slog.Logger) {
 // addInterface makes f's membership client take an interface and query there.
 func (f *family) addInterface(now time.Time, i *iface, settings config.Membership,
 	address netip.Addr) error {
+	if i.host != nil {
+		return f.takeHost(i)
+	}
 	if !settings.Enabled {
 		return nil
 	}
@@ -213,24 +225,6 @@ func (r *Router) serveInterface(ctx context.Context, i *iface) {
 	}
 }
 
-// follow applies what happens to an interface's device.
-func (r *Router) follow(ctx context.Context, i *iface) {
-	if i.link == nil {
-		return
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case event, open := <-i.link.Events():
-			if !open {
-				return
-			}
-			r.apply(ctx, i, event)
-		}
-	}
-}
-
 func (r *Router) apply(ctx context.Context, i *iface, event tun.Event) {
 	switch event.Type {
 	case tun.EventDown:
@@ -239,6 +233,8 @@ func (r *Router) apply(ctx context.Context, i *iface, event tun.Event) {
 		// The reader meets the end of the device by itself.
 	case tun.EventUp:
 		r.setUp(ctx, i)
+	case tun.EventAddresses:
+		r.hostAddressesChanged(i)
 	case tun.EventMTU:
 		r.log.Warn("the device's MTU changed; restart the router to use it",
 			"if", i.config.Name, "from", i.config.MTU, "to", event.MTU)

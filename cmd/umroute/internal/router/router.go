@@ -83,7 +83,7 @@ func New(settings *config.Config, options Options) (*Router, error) {
 func (r *Router) assemble() (err error) {
 	r.rib = routing.NewRIB(r.routeChanged)
 	r.forwarder = routing.New(routing.Config{
-		Punt: func(index uint32, frame []byte) { r.stack.Deliver(index, frame) },
+		Punt: r.punt,
 		TooBig: func(index uint32, packet []byte, mtu int) {
 			r.stack.PacketTooBig(index, packet, mtu)
 		},

@@ -66,17 +66,34 @@ func (r *Router) admit(i *iface) error {
 }
 
 func (r *Router) connect(i *iface) (err error) {
-	err = r.stack.AddInterface(stack.InterfaceConfig{
-		Index: i.index, Name: i.config.Name, Device: i.device,
-		HardwareAddr: i.hardwareAddr(), MTU: i.device.MTU(), Addresses: i.config.Addresses,
-	})
-	if err != nil {
+	if err = r.connectStack(i); err != nil {
 		return err
 	}
 	if i.port, err = r.forwarder.AddInterface(i.forwarding()); err != nil {
 		return err
 	}
 	return r.rib.SetConnected(i.index, i.subnets())
+}
+
+// connectStack makes the stack know an interface, unless it is one to the host's
+// network: there the host's kernel is the stack.
+func (r *Router) connectStack(i *iface) error {
+	if i.host != nil {
+		return nil
+	}
+	return r.stack.AddInterface(stack.InterfaceConfig{
+		Index: i.index, Name: i.config.Name, Device: i.device,
+		HardwareAddr: i.hardwareAddr(), MTU: i.device.MTU(), Addresses: i.config.Addresses,
+	})
+}
+
+// setAddresses makes the stack know the addresses of an interface, as connectStack
+// has it.
+func (r *Router) setAddresses(i *iface) error {
+	if i.host != nil {
+		return nil
+	}
+	return r.stack.SetAddresses(i.index, i.config.Addresses)
 }
 
 // forwarding is the interface as the forwarder has it.
@@ -125,7 +142,7 @@ func (r *Router) modify(ctx context.Context, i *iface, settings config.Interface
 	next := *i
 	next.config = settings
 	err := errors.Join(
-		r.stack.SetAddresses(i.index, settings.Addresses),
+		r.setAddresses(&next),
 		r.forwarder.UpdateInterface(next.forwarding()),
 		r.rib.SetConnected(i.index, next.subnets()),
 	)

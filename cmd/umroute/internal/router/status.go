@@ -37,6 +37,7 @@ func (r *Router) Interfaces(ctx context.Context) ([]control.Interface, error) {
 		document.MLD = querying(status[r.mld], i, i.config.MLD)
 		traffic, _ := r.forwarder.InterfaceStats(i.index)
 		count(&document, traffic, unicast[i.index])
+		i.describeHost(&document)
 		documents = append(documents, document)
 	}
 	return documents, nil
