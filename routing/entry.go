@@ -93,6 +93,18 @@ func (t *tally) init(f *flow, in *port, oifs []mgm.Iface) {
 	}
 }
 
+// meet counts p, which came in as the entry says.
+func (t *tally) meet(p *packet) {
+	t.packets.add(uint64(p.count))
+	t.octets.add(p.octets(0))
+}
+
+// unmeet undoes meet.
+func (t *tally) unmeet(p *packet) {
+	t.packets.add(-uint64(p.count))
+	t.octets.add(-p.octets(0))
+}
+
 // tallyFor gives the tally of flow f for packets that come in by in, and the
 // places of oifs in it, appended to places.
 func (f *flow) tallyFor(in *port, oifs []mgm.Iface, places []uint32) (*tally, []uint32) {

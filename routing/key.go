@@ -51,6 +51,10 @@ func (k key) flow(v6 bool) mgm.Flow {
 // hash spreads keys by folded multiplication. The seed is random and stays in
 // the process, so that nobody can choose flows that fall onto one another.
 func (k *key) hash(seed *[4]uint64) uint64 {
+	if k.source[0]|k.group[0] == 0 { // IPv4
+		h, l := bits.Mul64((k.source[1]<<32|k.group[1])^seed[0], seed[1])
+		return h ^ l
+	}
 	h1, l1 := bits.Mul64(k.source[0]^seed[0], k.source[1]^seed[1])
 	h2, l2 := bits.Mul64(k.group[0]^seed[2], k.group[1]^seed[3])
 	h, l := bits.Mul64(h1^l1^seed[3], h2^l2^seed[1])
@@ -80,7 +84,7 @@ func rangeOf(p netip.Prefix) groupRange {
 }
 
 // inside says whether one of the ranges holds the group.
-func inside(ranges []groupRange, group address) bool {
+func inside(ranges []groupRange, group *address) bool {
 	for i := range ranges {
 		r := &ranges[i]
 		if group[0]&r.mask[0] == r.prefix[0] && group[1]&r.mask[1] == r.prefix[1] {

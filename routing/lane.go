@@ -12,8 +12,8 @@ type outLane struct {
 	n      int    // packets that the parcel holds
 	wholes int    // of these, super-packets
 	alone  bool   // what goes to several devices at once leaves this one out
-	count  uint64 // their datagrams
-	octets uint64 // the bytes of these
+	count  uint64 // their datagrams, while they are written
+	octets uint64 // the bytes of these, likewise
 	parcel
 
 	head int // bytes to leave free in front of the IP header
@@ -69,7 +69,7 @@ func (w *worker) openLane(slot uint32) *outLane {
 
 // adopt sets what packets that come in by in meet at out.
 func (l *outLane) adopt(out, in *settings) {
-	l.out, l.n, l.wholes, l.count, l.octets = out, 0, 0, 0, 0
+	l.out, l.n, l.wholes = out, 0, 0
 	l.mtu, l.threshold, l.head, l.finish = -1, 0, 0, false
 	if out == nil {
 		return
@@ -81,39 +81,31 @@ func (l *outLane) adopt(out, in *settings) {
 	}
 }
 
-// add puts p into the lane, if it is one datagram with a checksum for this link,
-// and says whether it did. All lanes share its bytes.
-func (l *outLane) add(p *packet, place uint32) bool {
-	if p.next != nil || p.segment != 0 || l.n == len(l.frames) ||
-		l.finish && p.checksum == checksumUnfinished {
-		return false
-	}
-	l.put(p, place)
-	l.count++
-	l.octets += uint64(int(p.size) + l.out.ethernet)
-	p.tally.handed[place].add(1)
-	return true
-}
-
-// put puts p into the lane, which has room, and counts nothing.
-func (l *outLane) put(p *packet, place uint32) {
-	l.frames[l.n] = p.buf[p.start-l.head : p.end]
-	l.labels[l.n] = label{p, place}
-	l.n++
-}
-
-// add puts p, in whatever form it is, into lane l.
+// add puts p, in whatever form it is, into lane l. All lanes share its bytes.
 func (w *worker) add(l *outLane, p *packet, place uint32) {
-	if l.n == len(l.frames) {
+	if l.n == len(l.labels) {
 		w.flushLane(l)
 	}
-	l.put(p, place)
+	l.labels[l.n] = label{p, place}
+	l.n++
 	if p.segment != 0 {
 		l.wholes++
 	}
-	l.count += uint64(p.count)
-	l.octets += p.octets(l.out.ethernet)
-	p.tally.handed[place].add(uint64(p.count))
+}
+
+// load makes frames of what the labels name, and counts it as handed over.
+func (l *outLane) load() {
+	ethernet, head := l.out.ethernet, l.head
+	var count, octets uint64
+	frames, labels := l.frames[:l.n], l.labels[:l.n]
+	for i := range labels {
+		p := labels[i].packet
+		frames[i] = p.buf[p.start-head : p.end]
+		count += uint64(p.count)
+		octets += p.octets(ethernet)
+		p.entry.tally.handed[labels[i].place].add(uint64(p.count))
+	}
+	l.count, l.octets = count, octets
 }
 
 // refuse counts n datagrams that do not leave here, for the port and the flow.

@@ -40,7 +40,6 @@ type packet struct {
 	mtu       int32   // the smallest that was too small, 0 for none
 	next      *packet // the one behind it in its run
 	made      *packet // of a super-packet its datagrams, of a run the super-packet
-	tally     *tally  // of entry
 }
 
 // verdict says what is to become of a packet.

@@ -181,7 +181,9 @@ func (p *plane) send(e *entry, w *waiting) {
 		case c.in == nil:
 			c.drop(DropNoInterface, 1)
 		default:
-			c.replicate(e, &h.packet)
+			h.entry = e
+			e.tally.meet(&h.packet)
+			c.replicate(&h.packet)
 		}
 	}
 	c.flush()

@@ -1,38 +1,29 @@
 package routing
 
-// replicate puts p, a packet or a run that came in as e says, into the lanes of
-// e's outputs.
-func (w *worker) replicate(e *entry, p *packet) {
-	t := e.tally
-	n := 0
-	for d := p; d != nil; d = d.next {
-		n += int(d.count)
-		t.octets.add(d.octets(0))
-		d.tally = t
-	}
-	t.packets.add(uint64(n))
-	switch {
-	case p.ttl <= 1:
-		t.headerErrors.add(uint64(n))
-		w.drop(DropTTL, n)
-		return
-	case len(e.outs) == 0:
-		t.negative.add(uint64(n))
-		w.drop(DropNegative, n)
+// replicate puts p, a packet or a run that came in as its entry says and is
+// counted, into the lanes of the outputs.
+func (w *worker) replicate(p *packet) {
+	e := p.entry
+	if p.ttl <= 1 || len(e.outs) == 0 {
+		w.end(p)
 		return
 	}
 	for d := p; d != nil; d = d.next {
 		d.decrement()
+	}
+	// What is not one datagram with a complete checksum takes the longer way.
+	size := int(p.size)
+	if p.next != nil || p.segment != 0 || p.checksum == checksumUnfinished {
+		size = maxMTU + 1
 	}
 	tooBig := false
 	for i := range e.outs {
 		o := &e.outs[i]
 		if int(o.slot) < len(w.lanes) {
 			l := w.lanes[o.slot]
-			if int(p.size) <= l.mtu && p.ttl > l.threshold {
-				if !l.add(p, o.place) {
-					w.put(l, p, o.place)
-				}
+			if n := l.n; size <= l.mtu && p.ttl > l.threshold && n < len(l.labels) {
+				l.labels[n] = label{p, o.place}
+				l.n = n + 1
 				continue
 			}
 		}
@@ -41,6 +32,18 @@ func (w *worker) replicate(e *entry, p *packet) {
 	if tooBig && p.v6 {
 		w.report(p)
 	}
+}
+
+// end counts p, which has outlived its TTL or is wanted nowhere.
+func (w *worker) end(p *packet) {
+	n := p.datagrams()
+	if p.ttl <= 1 {
+		p.entry.tally.headerErrors.add(uint64(n))
+		w.drop(DropTTL, n)
+		return
+	}
+	p.entry.tally.negative.add(uint64(n))
+	w.drop(DropNegative, n)
 }
 
 // put puts p, which nothing keeps from lane l, into it: as one where the device
@@ -63,13 +66,13 @@ func (w *worker) put(l *outLane, p *packet, place uint32) {
 // scrutinise puts p into lane l if that may be, and else counts why not. It says
 // whether something of it is too long for the link and cannot be fragmented.
 func (w *worker) scrutinise(l *outLane, p *packet, place uint32) (tooBig bool) {
-	out, unsent, n := l.out, &p.tally.unsent[place], uint64(p.datagrams())
+	out, unsent, n := l.out, &p.entry.tally.unsent[place], uint64(p.datagrams())
 	switch {
 	case out == nil:
 		l.refuse(DropNoInterface, &unsent.discards, n)
 	case out.domain != w.in.domain:
 		l.refuse(DropDomain, &unsent.discards, n)
-	case inside(out.boundary[p.family()], p.key.group):
+	case inside(out.boundary[p.family()], &p.key.group):
 		l.refuse(DropBoundary, &unsent.discards, n)
 	case p.ttl <= out.threshold:
 		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
@@ -93,7 +96,7 @@ func (w *worker) fit(l *outLane, d *packet, place uint32) (tooBig bool) {
 	case !d.v6 && w.fragments.start(d.ip(), mtu):
 		w.sendFragments(l, d, place)
 	default:
-		l.refuse(DropFragNeeded, &d.tally.unsent[place].fragNeeded, 1)
+		l.refuse(DropFragNeeded, &d.entry.tally.unsent[place].fragNeeded, 1)
 		if d.mtu == 0 || mtu < int(d.mtu) {
 			d.mtu = int32(mtu)
 		}

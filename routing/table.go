@@ -60,8 +60,8 @@ func (t *table) lookup(k *key) *entry {
 	return v.prev.lookup(k, h)
 }
 
-// lookup finds the entries of a batch of packets. It goes over the packets
-// twice, so that the cache misses of their first probes overlap.
+// lookup finds the entries of the packets of a batch. It goes over them twice,
+// so that the cache misses of their first probes overlap.
 func (f *Forwarder) lookup(packets []packet) {
 	tables := [2]*table{f.planes[0].table, f.planes[1].table}
 	views := [2]slots{tables[0].view.Load().cur, tables[1].view.Load().cur}

@@ -17,6 +17,7 @@ func (w *worker) flushTogether() {
 		if !l.together() {
 			continue
 		}
+		l.load()
 		for i, frame := range l.frames[:l.n] {
 			l.address(frame, l.labels[i].packet)
 			w.outs = append(w.outs, tun.Packet{To: l.out.device, Data: frame})
@@ -58,5 +59,4 @@ func (w *worker) settle(l *outLane, outs []tun.Packet) {
 	l.n, l.wholes = 0, 0
 	l.sent.packets.add(l.count)
 	l.sent.octets.add(l.octets)
-	l.count, l.octets = 0, 0
 }

@@ -147,15 +147,27 @@ func (w *worker) sort(n int) {
 	w.counts.packets.add(uint64(packets))
 	w.counts.octets.add(octets)
 	w.forwarder.lookup(w.packets)
+	w.tallyUp()
+}
+
+// tallyUp counts the packets that come in as their entries say. It is a step of
+// its own so that the cache misses of the counters overlap.
+func (w *worker) tallyUp() {
+	for i := range w.packets {
+		p := &w.packets[i]
+		if p.entry != nil && p.entry.in == w.port {
+			p.entry.tally.meet(p)
+		}
+	}
 }
 
 // accept makes p what was read into buffer i, and says whether the virtio-net
 // header in front of it, if there is one, can be.
 func (w *worker) accept(p *packet, i int) bool {
 	start := headroom + w.in.header
-	*p = packet{
-		buf: w.buffers[i], start: start + w.in.ethernet, end: headroom + w.sizes[i], count: 1,
-	}
+	*p = packet{}
+	p.buf, p.start, p.end = w.buffers[i], start+w.in.ethernet, headroom+w.sizes[i]
+	p.count = 1
 	if w.in.header == 0 {
 		return true
 	}
@@ -198,7 +210,7 @@ func (w *worker) parse(p *packet) (verdict, Drop) {
 	if v != forward {
 		return v, reason
 	}
-	if inside(w.in.boundary[p.family()], p.key.group) {
+	if inside(w.in.boundary[p.family()], &p.key.group) {
 		return drop, DropBoundary
 	}
 	if p.checksum == checksumUnfinished && !p.sound() {
@@ -211,8 +223,8 @@ func (w *worker) parse(p *packet) (verdict, Drop) {
 // handle finds out what the entry of packet i of the batch allows.
 func (w *worker) handle(i int) {
 	p := &w.packets[i]
-	if e := p.entry; e != nil {
-		w.arrived(e, p)
+	if p.entry != nil {
+		w.arrived(p)
 		return
 	}
 	if p.ttl <= 1 {
@@ -227,21 +239,25 @@ func (w *worker) handle(i int) {
 		p.next = nil // each waits by itself
 		p.finish()
 		if e := w.forwarder.planes[p.family()].miss(w, p); e != nil {
-			w.arrived(e, p)
+			p.entry = e
+			if e.in == w.port {
+				e.tally.meet(p)
+			}
+			w.arrived(p)
 		}
 		p = next
 	}
 }
 
-// arrived checks where p, of e's flow, came in.
-func (w *worker) arrived(e *entry, p *packet) {
-	if e.in == w.port {
-		w.replicate(e, p)
+// arrived checks where p, whose entry is known, came in.
+func (w *worker) arrived(p *packet) {
+	if p.entry.in == w.port {
+		w.replicate(p)
 		return
 	}
 	n := p.datagrams()
 	w.dropOf(p, DropWrongIf, n)
-	w.wrongIf(e.tally.flow, p, n)
+	w.wrongIf(p.entry.tally.flow, p, n)
 }
 
 // keepOrder sees to it that packet i can wait without others of its flow going
@@ -254,6 +270,9 @@ func (w *worker) keepOrder(i int) {
 		switch p := &w.packets[j]; {
 		case p.key != *k || j == i:
 		case j > i:
+			if p.entry != nil && p.entry.in == w.port {
+				p.entry.tally.unmeet(p)
+			}
 			p.entry = nil
 		case len(w.open) > 0:
 			w.flush()

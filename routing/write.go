@@ -10,6 +10,10 @@ import (
 // flushLane writes what the lane holds: super-packets each by itself, since one
 // that the device refuses can be sent in another way, all others together.
 func (w *worker) flushLane(l *outLane) {
+	if l.n == 0 {
+		return
+	}
+	l.load()
 	from := 0
 	for i := 0; l.wholes > 0; i++ {
 		if l.labels[i].packet.segment != 0 {
@@ -22,7 +26,7 @@ func (w *worker) flushLane(l *outLane) {
 	l.writeSingles(from, l.n)
 	l.sent.packets.add(l.count)
 	l.sent.octets.add(l.octets)
-	l.n, l.count, l.octets = 0, 0, 0
+	l.n = 0
 }
 
 // writeSingles writes the packets from one position to another, all of them no
@@ -79,7 +83,7 @@ func (w *worker) writeWhole(l *outLane, i int) {
 func (l *outLane) lose(p *packet, place uint32) {
 	l.count -= uint64(p.count)
 	l.octets -= p.octets(l.out.ethernet)
-	l.refuse(DropDevice, &p.tally.unsent[place].refused, uint64(p.count))
+	l.refuse(DropDevice, &p.entry.tally.unsent[place].refused, uint64(p.count))
 }
 
 // address writes what stands in front of the IP header of p, in a frame of it.
@@ -120,9 +124,9 @@ func (w *worker) sendFragments(l *outLane, d *packet, place uint32) {
 		l.sent.drops[DropDevice].add(uint64(len(frames) - taken))
 		all = all && taken == len(frames)
 	}
-	d.tally.handed[place].add(1)
+	d.entry.tally.handed[place].add(1)
 	if !all {
-		d.tally.unsent[place].refused.add(1)
+		d.entry.tally.unsent[place].refused.add(1)
 	}
 }
 
