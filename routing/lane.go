@@ -116,7 +116,7 @@ func (l *outLane) refuse(reason Drop, count *counter, n uint64) {
 
 // flush writes all lanes and closes them.
 func (w *worker) flush() {
-	if w.in.writer != nil && w.port != nil {
+	if w.port != nil && w.in.writer != nil {
 		w.flushTogether()
 	}
 	for _, l := range w.open {
