@@ -27,7 +27,7 @@ import (
 // the helper that the router sends in, or the container's own hand.
 func TestRouterWithoutPower(t *testing.T) {
 	netnstest.Require(t)
-	for _, tool := range []string{"unshare", "nsenter"} {
+	for _, tool := range []string{"unshare"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("needs %s of util-linux: %v", tool, err)
 		}

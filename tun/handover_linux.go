@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"umroute/tun/netns"
 )
 
 // Bounds of what is taken from a peer. The kernel itself drops descriptors
@@ -74,9 +76,10 @@ func Send(conn *net.UnixConn, l *Link) error {
 //
 // With "ours": true the device is kept if the receiver is killed, and removed
 // by its Close (see [Config.Owner]). Of config only IO, Offload (as with
-// [FromDescriptor]), MTU (where the line has none) and Logger count. What the
-// peer says is checked where the kernel can tell. The connection's deadlines
-// apply; io.EOF says that the peer has closed it.
+// [FromDescriptor]), MTU (where the line has none), Netns and Logger count: with
+// a name or path in Netns that leads to a namespace from here, its end is the
+// link's. What the peer says is checked where the kernel can tell. The
+// connection's deadlines apply; io.EOF says that the peer has closed it.
 func Receive(conn *net.UnixConn, config Config) (*Link, error) {
 	d, err := receiveDevice(conn, config)
 	if errors.Is(err, io.EOF) {
@@ -84,6 +87,9 @@ func Receive(conn *net.UnixConn, config Config) (*Link, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("receive a device: %w", err)
+	}
+	if path, err := netns.Resolve(config.Netns); err == nil {
+		d.netns, _ = watchName(path) // without, it is as if there were no name
 	}
 	return newLink(d, config)
 }

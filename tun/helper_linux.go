@@ -22,6 +22,9 @@ import (
 // it calls [RunHelper] before anything else.
 const HelperCommand = "open-device-for-parent"
 
+// helperEnter is the helper's argument that has it join namespaces first.
+const helperEnter = "enter"
+
 // helperTimeout bounds how long a helper may take. One takes milliseconds.
 const helperTimeout = 10 * time.Second
 
@@ -30,10 +33,9 @@ const maxRequest = 64 << 10
 
 // The helper's descriptors, in the order of exec.Cmd.ExtraFiles.
 const (
-	helperConn    = 3 + iota // a socket to the parent
-	helperProgram            // this program
-	helperUserNS             // the user namespace to join
-	helperNetNS              // the network namespace to join
+	helperConn   = 3 + iota // a socket to the parent
+	helperUserNS            // the user namespace to join
+	helperNetNS             // the network namespace to join
 )
 
 // RunHelper opens the device that the parent process asks for in the namespace
@@ -53,7 +55,13 @@ func RunHelper(args []string) int {
 // helpParent answers one request. Errors of the device go to the parent; those
 // that it returns are of the conversation itself.
 func helpParent(args []string) error {
-	if len(args) > 0 {
+	var enterErr error
+	switch {
+	case len(args) == 1 && args[0] == helperEnter:
+		if enterErr = enterAndHelp(); enterErr == nil {
+			return nil
+		}
+	case len(args) > 0:
 		return fmt.Errorf("unexpected arguments %q", args)
 	}
 	conn, err := unixConn(os.NewFile(helperConn, "parent"))
@@ -61,18 +69,39 @@ func helpParent(args []string) error {
 		return fmt.Errorf("%w (only %s itself runs this command)", err, os.Args[0])
 	}
 	defer conn.Close()
+	if enterErr != nil {
+		return refuse(conn, enterErr)
+	}
 	var config Config
 	if err := json.NewDecoder(io.LimitReader(conn, maxRequest)).Decode(&config); err != nil {
 		return fmt.Errorf("read the request: %w", err)
 	}
 	d, err := helpWith(config)
 	if err != nil {
-		answer := notice{Version: noticeVersion, Error: err.Error()}
-		errors.As(err, &answer.Errno)
-		return answer.send(conn)
+		return refuse(conn, err)
 	}
 	defer d.close()
 	return d.send(conn)
+}
+
+// enterAndHelp has this program answer the request in the namespaces. It leaves
+// the socket alone.
+func enterAndHelp() error {
+	status, err := runJoined(helperUserNS, helperNetNS, HelperCommand)
+	if err != nil {
+		return fmt.Errorf("enter the namespaces: %w", err)
+	}
+	if status != 0 {
+		return fmt.Errorf("the helper ended with status %d", status)
+	}
+	return nil
+}
+
+// refuse tells the parent what went wrong.
+func refuse(conn *net.UnixConn, err error) error {
+	answer := notice{Version: noticeVersion, Error: err.Error()}
+	errors.As(err, &answer.Errno)
+	return answer.send(conn)
 }
 
 // helpWith does what Open does once it is in the namespace.
@@ -85,29 +114,15 @@ func helpWith(config Config) (device, error) {
 }
 
 // openThroughHelper opens a device in a namespace that belongs to a user
-// namespace below this process's own. Only a process with one thread may enter
-// that, so nsenter does, and then runs this program. refusal is why the
-// namespace could not be entered directly.
+// namespace below this process's own. refusal is why the namespace could not be
+// entered directly.
 func openThroughHelper(config Config, path string, refusal error) (device, error) {
 	files, err := helperFiles(path)
 	if err != nil {
 		return device{}, fmt.Errorf("%w (%w)", refusal, err)
 	}
 	defer closeFiles(files)
-	nsenter, err := exec.LookPath("nsenter")
-	if err != nil {
-		return device{}, fmt.Errorf("%w, and the helper needs nsenter of util-linux: %w",
-			refusal, err)
-	}
-	// As this process's user first. Where that user is not root inside, as in
-	// containers that keep their owner's number, only root inside may do it.
-	as := []string{"--preserve-credentials"}
-	d, err := runHelper(nsenter, as, files, config)
-	if errors.Is(err, unix.EPERM) {
-		if d, asRootErr := runHelper(nsenter, nil, files, config); asRootErr == nil {
-			return d, nil
-		}
-	}
+	d, err := runHelper(files, config)
 	if err != nil {
 		return device{}, fmt.Errorf("through a helper: %w", err)
 	}
@@ -116,30 +131,19 @@ func openThroughHelper(config Config, path string, refusal error) (device, error
 
 // helperFiles opens what the helper inherits beside its socket.
 func helperFiles(path string) (files []*os.File, err error) {
-	defer func() {
-		if err != nil {
-			closeFiles(files)
-			files = nil
-		}
-	}()
-	// By descriptor it is found in every mount namespace.
-	program, err := unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open this program: %w", err)
-	}
-	files = append(files, os.NewFile(uintptr(program), "program"))
 	ns, err := os.Open(path)
 	if err != nil {
-		return files, err
+		return nil, err
 	}
 	owner, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_USERNS)
 	if err != nil {
 		ns.Close()
-		return files, errors.New("it belongs to somebody else: needs CAP_SYS_ADMIN")
+		return nil, errors.New("it belongs to somebody else: needs CAP_SYS_ADMIN")
 	}
-	files = append(files, os.NewFile(uintptr(owner), "user namespace"), ns)
+	files = []*os.File{os.NewFile(uintptr(owner), "user namespace"), ns}
 	if isOwnUserNamespace(owner) {
-		return files, errors.New("needs CAP_SYS_ADMIN")
+		closeFiles(files)
+		return nil, errors.New("needs CAP_SYS_ADMIN")
 	}
 	return files, nil
 }
@@ -152,9 +156,7 @@ func isOwnUserNamespace(fd int) bool {
 }
 
 // runHelper starts one helper and takes what it sends.
-func runHelper(
-	nsenter string, options []string, files []*os.File, config Config,
-) (device, error) {
+func runHelper(files []*os.File, config Config) (device, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return device{}, err
@@ -162,35 +164,23 @@ func runHelper(
 	defer ours.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), helperTimeout)
 	defer cancel()
-	cmd := helperCommand(ctx, nsenter, options)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", HelperCommand, helperEnter)
+	cmd.Env = []string{} // it needs none of this process's secrets
 	cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	err = cmd.Start()
 	theirs.Close() // or the end of the helper would never be seen
 	if err != nil {
-		return device{}, fmt.Errorf("start %s: %w", nsenter, err)
+		return device{}, fmt.Errorf("start it: %w", err)
 	}
 	d, err := askHelper(ours, config)
 	if waitErr := cmd.Wait(); waitErr != nil && err != nil {
-		// Without an answer, what nsenter printed is all that is known.
+		// Without an answer, what it printed is all that is known.
 		text := strings.TrimSpace(complaint.String())
 		return device{}, fmt.Errorf("%s: %w", firstNonEmpty(text, err.Error()), waitErr)
 	}
 	return d, err
-}
-
-// helperCommand is nsenter, which becomes the helper: its process, once it has
-// joined the namespaces, executes this program.
-func helperCommand(ctx context.Context, nsenter string, options []string) *exec.Cmd {
-	args := append([]string{
-		fmt.Sprintf("--user=/proc/self/fd/%d", helperUserNS),
-		fmt.Sprintf("--net=/proc/self/fd/%d", helperNetNS),
-	}, options...)
-	args = append(args, fmt.Sprintf("/proc/self/fd/%d", helperProgram), HelperCommand)
-	cmd := exec.CommandContext(ctx, nsenter, args...)
-	cmd.Env = []string{} // it needs none of this process's secrets
-	return cmd
 }
 
 // askHelper sends the request and takes the answer.

@@ -93,7 +93,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			runCommand(), checkCommand(), demoCommand(), showCommand(), explainCommand(), clearCommand(),
+			runCommand(), checkCommand(), demoCommand(), showCommand(),
+			explainCommand(), clearCommand(), attachCommand(), detachCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
 			routeCommand(), sendCommand(), recvCommand(), benchCommand(),
 		},

@@ -18,7 +18,7 @@ func (p Position) String() string { return fmt.Sprintf("%d:%d", p.Line, p.Column
 
 // Problem is one fault of a configuration.
 type Problem struct {
-	File    string
+	File    string   // "" where there is none
 	Pos     Position // zero: the file as a whole
 	Message string
 	Hint    string // what to do, "" where unknown
@@ -31,7 +31,10 @@ func (p Problem) Error() string {
 	if p.Pos != (Position{}) {
 		b.WriteString(":" + p.Pos.String())
 	}
-	b.WriteString(": " + p.Message)
+	if b.Len() > 0 {
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Message)
 	if p.Hint != "" {
 		b.WriteString(" (" + p.Hint + ")")
 	}

@@ -90,5 +90,9 @@ func refusal(response *http.Response) error {
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Error == "" {
 		return fmt.Errorf("the router answered %s", response.Status)
 	}
-	return errors.New(answer.Error)
+	err := errors.New(answer.Error)
+	if answer.Device != nil {
+		return &Forbidden{Err: err, Device: *answer.Device}
+	}
+	return err
 }

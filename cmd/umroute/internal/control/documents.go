@@ -1,5 +1,7 @@
 package control
 
+import "umroute/tun"
+
 // The documents of GET /v1/... . Keys may be added to them, never changed.
 
 // Interface is one row of "show interfaces".
@@ -13,9 +15,11 @@ type Interface struct {
 	Up        bool     `json:"up"`
 	Reason    string   `json:"reason,omitempty"` // why it is down
 	Addresses []string `json:"addresses"`
-	Owner     string   `json:"owner"`
-	Domain    string   `json:"domain"`
-	Threshold uint8    `json:"ttl_threshold"`
+	// PeerAddresses are those that the router gave the other side.
+	PeerAddresses []string `json:"peer_addresses"`
+	Owner         string   `json:"owner"`
+	Domain        string   `json:"domain"`
+	Threshold     uint8    `json:"ttl_threshold"`
 	// The name of the input and output method: "uring", "vectored" or "plain".
 	IO      string `json:"io"`
 	Offload bool   `json:"offload"`
@@ -174,4 +178,6 @@ type MembershipChange struct {
 // failure is the body of every answer that is not a success.
 type failure struct {
 	Error string `json:"error"`
+	// Device is the one that the router may not open (see Forbidden).
+	Device *tun.Config `json:"device,omitempty"`
 }

@@ -103,27 +103,40 @@ func handler(backend Backend) http.Handler {
 	if routes, ok := backend.(RouteBackend); ok {
 		handleRoutes(mux, routes)
 	}
+	handleAttach(mux, backend)
 	return mux
 }
 
 func changer(apply func(context.Context, MembershipChange) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body MembershipChange
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&body); err != nil {
-			respond(w, nil, fmt.Errorf("%w request: %v", ErrInvalid, err))
-			return
+		err := decode(w, r, &body)
+		if err == nil {
+			err = apply(r.Context(), body)
 		}
-		respond(w, struct{}{}, apply(r.Context(), body))
+		respond(w, struct{}{}, err)
 	}
+}
+
+// decode reads the body of a request, in which every key must be known.
+func decode(w http.ResponseWriter, r *http.Request, body any) error {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(body); err != nil {
+		return fmt.Errorf("%w request: %v", ErrInvalid, err)
+	}
+	return nil
 }
 
 func respond(w http.ResponseWriter, document any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
 		w.WriteHeader(status(err))
-		document = failure{Error: err.Error()}
+		answer := failure{Error: err.Error()}
+		if forbidden, ok := errors.AsType[*Forbidden](err); ok {
+			answer.Device = &forbidden.Device
+		}
+		document = answer
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
@@ -138,6 +151,9 @@ func status(err error) int {
 	case errors.Is(err, ErrInvalid):
 		return http.StatusBadRequest
 	case errors.Is(err, errForbidden):
+		return http.StatusForbidden
+	}
+	if _, forbidden := errors.AsType[*Forbidden](err); forbidden {
 		return http.StatusForbidden
 	}
 	return http.StatusInternalServerError

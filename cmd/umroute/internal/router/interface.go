@@ -62,21 +62,7 @@ func (r *Router) openDevice(i *iface) (err error) {
 	if i.config.Link == config.LinkHost {
 		return r.openHost(i)
 	}
-	settings := tun.Config{
-		Name:          i.config.Device,
-		Netns:         i.config.Netns.String(),
-		IO:            string(i.config.IO),
-		Offload:       tun.OffloadSegmentation,
-		MTU:           i.config.MTU,
-		Addresses:     i.config.Addresses,
-		PeerAddresses: i.config.PeerAddresses,
-		PeerRoutes:    i.config.PeerRoutes,
-		Owner:         r.settings.Name,
-		Logger:        r.log.With("if", i.config.Name),
-	}
-	if i.config.Link == config.LinkTAP {
-		settings.Kind = tun.KindTAP
-	}
+	settings := r.deviceConfig(i)
 	if i.config.FD != 0 {
 		i.link, err = tun.FromDescriptor(i.config.FD, settings)
 	} else {
@@ -87,6 +73,29 @@ func (r *Router) openDevice(i *iface) (err error) {
 	}
 	i.device = i.link
 	return nil
+}
+
+// deviceConfig is how an interface's device is opened. One that a command
+// attached does not outlive the router, which would not know of it any more.
+func (r *Router) deviceConfig(i *iface) tun.Config {
+	settings := tun.Config{
+		Name:          i.config.Device,
+		Netns:         i.config.Netns.String(),
+		IO:            string(i.config.IO),
+		Offload:       tun.OffloadSegmentation,
+		MTU:           i.config.MTU,
+		Addresses:     i.config.Addresses,
+		PeerAddresses: i.config.PeerAddresses,
+		PeerRoutes:    i.config.PeerRoutes,
+		Logger:        r.log.With("if", i.config.Name),
+	}
+	if i.origin == configured {
+		settings.Owner = r.settings.Name
+	}
+	if i.config.Link == config.LinkTAP {
+		settings.Kind = tun.KindTAP
+	}
+	return settings
 }
 
 func (i *iface) hardwareAddr() net.HardwareAddr {

@@ -117,7 +117,9 @@ func (r *Router) disconnect(i *iface) {
 // remove takes an interface out of a router that serves, and closes its device.
 // When it returns, nothing of the interface is left.
 func (r *Router) remove(ctx context.Context, i *iface) {
-	r.loop.run(ctx, func(now time.Time) { r.stop(now, i) })
+	if !r.registry.isGone(i) { // else that has been done
+		r.loop.run(ctx, func(now time.Time) { r.stop(now, i) })
+	}
 	r.disconnect(i)
 	r.closeDevice(i)
 	if i.state.served != nil {

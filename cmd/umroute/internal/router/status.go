@@ -48,12 +48,15 @@ func (r *Router) describe(i *iface) control.Interface {
 	document := control.Interface{
 		Name: i.config.Name, Link: string(i.config.Link), Index: i.index,
 		Netns: i.config.Netns.String(), Device: i.device.Name(), MTU: i.device.MTU(),
-		Addresses: []string{}, Owner: r.owner(i), Domain: i.config.Domain,
+		Addresses: []string{}, PeerAddresses: []string{}, Owner: r.owner(i), Domain: i.config.Domain,
 		Threshold: i.config.TTLThreshold, IO: i.device.IO(), Queues: 1, RPFilter: -1,
 		Offload: tun.OffloadOf(i.device) == tun.OffloadSegmentation,
 	}
 	for _, address := range i.config.Addresses {
 		document.Addresses = append(document.Addresses, address.String())
+	}
+	for _, address := range i.config.PeerAddresses {
+		document.PeerAddresses = append(document.PeerAddresses, address.String())
 	}
 	if i.device.Kind() == tun.KindPipe {
 		document.Link = "pipe"
