@@ -24,7 +24,8 @@ type launch struct {
 	attr   *syscall.SysProcAttr
 	env    []string // besides this process's
 	stdin  *os.File
-	engine bool // start it as runContainerAndRouter
+	engine bool   // start it as runContainerAndRouter
+	place  string // the network namespace that it starts in; "" is the tests'
 }
 
 // process is a router that runs as a process of its own.
@@ -50,7 +51,7 @@ func (l launch) start(t testing.TB) *process {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "router.sock")
 	p := &process{t: t, socket: socket, control: control.Dial(socket),
-		ended: make(chan struct{})}
+		ended: make(chan struct{}), place: l.place}
 	p.cmd = command(t, "run", "--socket", socket)
 	if l.config != "" {
 		config := writeConfig(t, l.config)
