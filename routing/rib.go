@@ -57,6 +57,7 @@ type RIB struct {
 	static    map[netip.Prefix][]UnicastRoute
 	multicast map[netip.Prefix][]uint32 // ascending
 	paths     map[netip.Prefix][]uint32 // ascending
+	defaults  map[netip.Prefix][]uint32 // in order of preference
 }
 
 // ribView is what Lookup reads. It never changes once it is published.
@@ -81,6 +82,7 @@ func NewRIB(onChange func(netip.Prefix)) *RIB {
 		static:    make(map[netip.Prefix][]UnicastRoute),
 		multicast: make(map[netip.Prefix][]uint32),
 		paths:     make(map[netip.Prefix][]uint32),
+		defaults:  make(map[netip.Prefix][]uint32),
 	}
 	r.view.Store(&ribView{new(routes), new(routes)})
 	return r

@@ -69,6 +69,7 @@ func (r *RIB) setLink(d *delta, index uint32, prefixes []netip.Prefix, present b
 		return
 	}
 	r.markPaths(d, index)
+	r.markDefaults(d, index)
 	for p, indices := range r.multicast {
 		if slices.Contains(indices, index) {
 			d.multicast[p] = struct{}{}
@@ -154,6 +155,9 @@ func (r *RIB) bestUnicast(p netip.Prefix) (mgm.Route, bool) {
 		return path, true
 	}
 	if route, ok := r.bestReach(p); ok {
+		return route, true
+	}
+	if route, ok := r.present(p, r.defaults[p]); ok {
 		return route, true
 	}
 	return path, there

@@ -4,7 +4,8 @@ import "fmt"
 
 // Protocols are the routing protocols of a router. Each has a file of its own.
 type Protocols struct {
-	Static Static
+	Static  Static
+	Proxies []Proxy
 }
 
 // protocols reads the section that has one mapping for each routing protocol.
@@ -12,7 +13,8 @@ func (d *decoder) protocols(e entry, target *Protocols) {
 	later := func(e entry) { d.unsupported(e.at, "protocols."+e.key) }
 	d.section(e.value, e.key, fields{
 		"static": func(e entry) { d.static(e, &target.Static) },
-		"proxy":  later, "pim": later, "relay": later,
+		"proxy":  func(e entry) { d.proxies(e, &target.Proxies) },
+		"pim":    later, "relay": later,
 	})
 }
 
