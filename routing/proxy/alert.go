@@ -6,14 +6,9 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"umroute/mgm"
 )
-
-// emptyFlowLifetime is how long an entry that nobody wants stays: a sweep over
-// many groups is not to hold the table for the 900 s of a flow that is wanted.
-const emptyFlowLifetime = 60 * time.Second
 
 // event is something that the manager said of memberships.
 type event struct {
@@ -65,9 +60,7 @@ func (p *Proxy) Callbacks() mgm.Callbacks {
 		PruneAlert: func(a *mgm.PruneAlert) {
 			if a.MemberDelete {
 				p.note(event{entry: a.Entry, index: others, fact: factOf(a.Entry)})
-				return
 			}
-			a.Timeout = min(a.Timeout, emptyFlowLifetime)
 		},
 		LocalJoin:  func(c mgm.LocalChange) { p.noteLocal(c, true) },
 		LocalLeave: func(c mgm.LocalChange) { p.noteLocal(c, false) },

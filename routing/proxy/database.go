@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Database holds what each downstream interface wants of each group, and
@@ -25,7 +26,8 @@ type group struct {
 	tallies []tally // by source, ascending
 	any     int     // ports that want any source
 	dirty   bool
-	told    Filter // what upstream was told last
+	told    Filter    // what upstream was told last
+	since   time.Time // when it began to be more than nothing
 }
 
 // port is what one interface wants of one group. In EXCLUDE mode any is set;

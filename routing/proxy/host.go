@@ -149,6 +149,31 @@ func (h *Host) newest() uint8 {
 	return uint8(h.config.Version)
 }
 
+// HostStatus is a snapshot of a Host.
+type HostStatus struct {
+	Up           bool
+	Version      int           // host compatibility mode, in the family's count
+	Querier      netip.Addr    // heard last; zero if none was
+	QuerierHeard time.Duration // how long ago
+	Counters     HostCounters
+}
+
+// Status describes the host.
+func (h *Host) Status(now time.Time) HostStatus {
+	s := HostStatus{Up: !h.down, Version: h.Version(now), Querier: h.querier,
+		Counters: h.counters}
+	if h.querier.IsValid() {
+		s.QuerierHeard = now.Sub(h.querierAt)
+	}
+	return s
+}
+
+// Version returns the version that is spoken now.
+func (h *Host) Version(now time.Time) int {
+	h.updateMode(now)
+	return h.external(h.mode)
+}
+
 // SetFilter says what is wanted of a group from now on; the zero Filter leaves
 // it. The next Advance tells it: RFC 9776 section 5.1 wants that at once.
 func (h *Host) SetFilter(now time.Time, group netip.Addr, f Filter) {

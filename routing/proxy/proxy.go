@@ -167,6 +167,13 @@ func (p *Proxy) RemoveInterface(now time.Time, index uint32) {
 	p.database.drop(index)
 }
 
+// Stop leaves all groups upstream, and says so at once.
+func (p *Proxy) Stop(now time.Time) {
+	for _, l := range p.upstreams {
+		l.LeaveAll(now)
+	}
+}
+
 // Interfaces returns the interfaces that the proxy has, ascending.
 func (p *Proxy) Interfaces() (upstream, downstream []uint32) {
 	for index := range p.upstreams {
@@ -255,6 +262,9 @@ func (p *Proxy) update(now time.Time, g *group) {
 		want = want.union(g.told)
 	}
 	if !want.Equal(g.told) {
+		if g.told.IsZero() {
+			g.since = now
+		}
 		g.told = want
 		p.tell(now, g)
 	}
@@ -292,6 +302,7 @@ type Request struct {
 	Upstream uint32
 	Group    netip.Addr
 	Filter   Filter
+	Since    time.Time // the group has been asked for, somewhere
 }
 
 // Requests lists what upstream is asked for, by interface and group.
@@ -303,7 +314,7 @@ func (p *Proxy) Requests() []Request {
 		for _, g := range groups {
 			f := v.rules.split(index, g.address, g.told)
 			if !f.IsZero() {
-				list = append(list, Request{index, g.address, f})
+				list = append(list, Request{index, g.address, f, g.since})
 			}
 		}
 	}

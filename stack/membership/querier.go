@@ -38,12 +38,22 @@ func (l *link) asksSources() bool { return l.asks() && l.version >= 3 }
 // startup queries.
 func (r *Router) startQuerier(now instant, l *link) {
 	l.querier = querier{}
+	r.elections++
 	l.current = l.own
 	if l.asks() {
 		l.querier.queryAt = now
 		l.querier.startupLeft = l.own.startupCount
 	}
 	r.wake(now, l)
+}
+
+// Elections counts what may have changed HasOtherQuerier on some interface.
+func (r *Router) Elections() uint64 { return r.elections }
+
+// HasOtherQuerier reports whether another router is the querier of an interface.
+func (r *Router) HasOtherQuerier(index uint32) bool {
+	l := r.links[index]
+	return l != nil && l.querier.other.IsValid()
 }
 
 // retime adapts the querier to intervals that were configured anew.
@@ -83,6 +93,7 @@ func (l *link) serve(r *Router, now instant) instant {
 		r.log.Info("querier changed", "if", l.config.Name, "from", q.other,
 			"to", l.config.Address, "reason", "other querier present timer expired")
 		*q = querier{}
+		r.elections++
 		l.current = l.own
 		if l.asks() {
 			q.queryAt = now
@@ -149,6 +160,7 @@ func (r *Router) yield(now instant, l *link, from netip.Addr, q *query) {
 			r.noteYield(now, l, from)
 		}
 		s.other, s.queryAt, s.startupLeft = from, 0, 0
+		r.elections++
 		l.adopt(q)
 	}
 	s.otherUntil = now.after(l.current.otherQuerierPresent())

@@ -59,6 +59,8 @@ type Router struct {
 	links  map[uint32]*link
 	alarms alarms
 
+	elections uint64 // changes of other queriers
+
 	// Memory for one call, kept for the next.
 	igmpReport igmp.Report
 	mldReport  mld.Report

@@ -133,6 +133,7 @@ func TestReference(t *testing.T) {
 		"{interfaces: {r: {%}}}", "{interfaces: {r: {igmp: {%}}}}",
 		"{interfaces: {r: {mld: {%}}}}", "{interfaces: {r: {igmp: {static: [{%}]}}}}",
 		"{unicast: {%}}", "{unicast: {routes: [{%}]}}", "{rpf: {%}}", "{rpf: {routes: [{%}]}}",
+		"{protocols: {proxy: {%}}}", "{protocols: {proxy: {rules: [{%}]}}}",
 	}
 	for _, s := range sections {
 		_, err := Parse("f", []byte(strings.Replace(s, "%", wrong, 1)))

@@ -66,6 +66,8 @@ type Group struct {
 	Expires      float64  `json:"expires_seconds"`
 	Static       bool     `json:"static"`
 	Sources      []Source `json:"sources"`
+	// Upstream says that the router asks for the group there, as a host does.
+	Upstream bool `json:"upstream"`
 }
 
 // Source is one source of a Group.
@@ -126,8 +128,23 @@ type Protocol struct {
 	// Alerts counts what the manager told it, by kind: rpf, creation, join, prune,
 	// wrong_if, local_join, local_leave, disable, enable.
 	Alerts map[string]uint64 `json:"alerts"`
+	// Upstream and Downstream are the interfaces of a proxy.
+	Upstream   []ProxyUpstream `json:"upstream,omitempty"`
+	Downstream []string        `json:"downstream,omitempty"`
 	// Routes are those of protocol static.
 	Routes []StaticRoute `json:"routes,omitempty"`
+}
+
+// ProxyUpstream is an interface on which a proxy is a host.
+type ProxyUpstream struct {
+	Interface    string            `json:"interface"`
+	Up           bool              `json:"up"`
+	Version      int               `json:"version"` // spoken now
+	Querier      string            `json:"querier"` // heard last, "" if none was
+	QuerierHeard float64           `json:"querier_heard_seconds"`
+	Groups       int               `json:"groups"` // asked for
+	Sent         map[string]uint64 `json:"sent"`
+	Received     map[string]uint64 `json:"received"`
 }
 
 // Neighbor is a neighbouring router that a protocol has found.

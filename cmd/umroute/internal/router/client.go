@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"umroute/cmd/umroute/internal/control"
@@ -53,6 +54,17 @@ func (f *family) register(name string, id mgm.ClientID, role mgm.Role,
 	defer f.mu.Unlock()
 	f.clients = append(f.clients, c)
 	return c, nil
+}
+
+// deregister ends a client that has no interfaces.
+func (f *family) deregister(c *client) error {
+	if err := c.Deregister(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clients = slices.DeleteFunc(f.clients, func(other *client) bool { return other == c })
+	return nil
 }
 
 // AddMembership implements what protocols and IGMP want of mgm.Client.

@@ -11,6 +11,7 @@ import (
 	"umroute/cmd/umroute/internal/joindelay"
 	"umroute/mgm"
 	"umroute/routing"
+	"umroute/routing/proxy"
 	"umroute/stack/membership"
 )
 
@@ -32,6 +33,7 @@ type family struct {
 	manager    *mgm.Manager
 	client     *client
 	membership *membership.Router
+	hosts      map[uint32]*proxy.Host // where the router is a host; the loop's
 
 	mu      sync.RWMutex // guards clients
 	clients []*client    // all of manager's, in the order of registration
@@ -49,7 +51,8 @@ type familyParts struct {
 }
 
 func newFamily(kind membership.Family, parts familyParts) (*family, error) {
-	f := &family{name: "igmp", v6: kind == membership.MLD}
+	f := &family{name: "igmp", v6: kind == membership.MLD,
+		hosts: make(map[uint32]*proxy.Host)}
 	if f.v6 {
 		f.name = "mld"
 	}
@@ -89,12 +92,30 @@ func (f *family) callbacks(l *loop) mgm.Callbacks {
 			l.send(context.Background(), func(time.Time) { f.membership.Suspend(i.Index) })
 		},
 		EnableMembership: func(i mgm.Iface) {
-			l.send(context.Background(), func(now time.Time) {
-				f.membership.Resume(now, i.Index)
-			})
+			l.send(context.Background(), func(now time.Time) { f.enable(now, i) })
 		},
 		PruneAlert: f.shortenEmptyFlow,
 	}
+}
+
+// enable ends a change of owner. The new one may be a proxy that is a host there:
+// then the router side ends (RFC 4605 section 4.1).
+func (f *family) enable(now time.Time, i mgm.Iface) {
+	if f.hosts[i.Index] == nil {
+		f.membership.Resume(now, i.Index)
+		return
+	}
+	f.membership.RemoveInterface(now, i.Index)
+	_ = f.client.ReleaseInterface(i) // it fails where that has been done
+}
+
+// handle takes an IGMP or MLD packet.
+func (f *family) handle(now time.Time, index uint32, packet []byte) {
+	if host := f.hosts[index]; host != nil {
+		host.Handle(now, packet)
+		return
+	}
+	f.membership.Handle(now, index, packet)
 }
 
 // addresses is the address family, as people call it.

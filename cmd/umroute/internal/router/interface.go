@@ -130,7 +130,7 @@ func (r *Router) start(now time.Time, i *iface) error {
 	r.addToProtocols(now, i)
 	var errs []error
 	for _, f := range r.families() {
-		errs = append(errs, f.addInterface(now, i, f.settings(i.config), r.queryAddress(f, i)))
+		errs = append(errs, f.addInterface(now, i, r.routerSide(f, i), r.queryAddress(f, i)))
 	}
 	return errors.Join(errs...)
 }
@@ -141,6 +141,13 @@ func (f *family) settings(i config.Interface) config.Membership {
 		return i.MLD
 	}
 	return i.IGMP
+}
+
+// routerSide is settings, off where a proxy makes the router a host.
+func (r *Router) routerSide(f *family, i *iface) config.Membership {
+	settings := f.settings(i.config)
+	settings.Enabled = settings.Enabled && f.hosts[i.index] == nil
+	return settings
 }
 
 // queryAddress is the source of f's queries on an interface.

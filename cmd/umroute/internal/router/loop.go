@@ -74,6 +74,14 @@ func (l *loop) send(ctx context.Context, f func(now time.Time)) bool {
 	return false
 }
 
+// wake has the machines advanced soon. It never waits.
+func (l *loop) wake() {
+	select {
+	case l.calls <- func(time.Time) {}:
+	default: // what waits there has the same effect
+	}
+}
+
 // machine is a part of the control plane that only the loop touches.
 type machine interface {
 	Advance(now time.Time)
@@ -92,7 +100,7 @@ func (l *loop) serve(ctx context.Context, stop func(now time.Time), machines ...
 			stop(time.Now())
 			return
 		case p := <-l.packets:
-			p.family.membership.Handle(time.Now(), p.index, p.packet)
+			p.family.handle(time.Now(), p.index, p.packet)
 		case call := <-l.calls:
 			call(time.Now())
 		case <-timer.C:

@@ -55,7 +55,8 @@ func (r *Router) newProtocols() (err error) {
 	if r.static, err = r.newStatic(); err != nil {
 		return err
 	}
-	r.protocols = []protocol{r.static}
+	r.proxies = newProxies(r)
+	r.protocols = []protocol{r.static, r.proxies}
 	return nil
 }
 

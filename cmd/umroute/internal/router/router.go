@@ -52,6 +52,7 @@ type Router struct {
 	protocols []protocol // the loop's
 	static    *staticRoutes
 	delays    *joindelay.Meter
+	proxies   *proxies
 
 	changing sync.Mutex // held by one change of the interfaces at a time
 	registry registry

@@ -168,12 +168,12 @@ func (r *Router) modify(ctx context.Context, i *iface, settings config.Interface
 // What they know stays, where the addresses do. It runs on the loop.
 func (r *Router) restart(now time.Time, from, to *iface) error {
 	var errs []error
-	if !slices.Equal(from.config.Addresses, to.config.Addresses) {
+	if !slices.Equal(from.config.Addresses, to.config.Addresses) || r.changesFamilies(from, to) {
 		r.removeFromProtocols(now, from)
 		r.addToProtocols(now, to)
 	}
 	for _, f := range r.families() {
-		before, after := f.settings(from.config), f.settings(to.config)
+		before, after := r.routerSide(f, from), r.routerSide(f, to)
 		switch address := r.queryAddress(f, to); {
 		case !after.Enabled && before.Enabled:
 			f.removeInterface(now, from, r.log)
@@ -185,4 +185,13 @@ func (r *Router) restart(now time.Time, from, to *iface) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// changesFamilies says whether IGMP or MLD comes, goes or changes its version:
+// what a proxy does on an interface follows that.
+func (r *Router) changesFamilies(from, to *iface) bool {
+	return slices.ContainsFunc(r.families(), func(f *family) bool {
+		before, after := f.settings(from.config), f.settings(to.config)
+		return before.Enabled != after.Enabled || before.Version != after.Version
+	})
 }

@@ -42,20 +42,22 @@ func (r *Router) Show(ctx context.Context, document string) (any, error) {
 // Groups lists what listeners on the links asked for.
 func (r *Router) Groups(ctx context.Context) ([]control.Group, error) {
 	var groups []membership.GroupStatus
+	var upstream []control.Group
 	var now time.Time
 	if !r.loop.run(ctx, func(at time.Time) {
 		now = at
 		for _, f := range r.families() {
 			groups = append(groups, f.membership.Groups(now)...)
 		}
+		upstream = r.proxies.groups(now)
 	}) {
 		return nil, errStopped
 	}
-	documents := make([]control.Group, 0, len(groups))
+	documents := make([]control.Group, 0, len(groups)+len(upstream))
 	for _, g := range groups {
 		documents = append(documents, groupDocument(g))
 	}
-	return documents, nil
+	return append(documents, upstream...), nil
 }
 
 // Memberships lists the tables of both Multicast Group Managers.
@@ -154,6 +156,9 @@ func (r *Router) Stats() control.Stats {
 	}
 	return document
 }
+
+// nameOf is how people call the interface with an index.
+func (r *Router) nameOf(index uint32) string { return r.name(mgm.Iface{Index: index}) }
 
 // name is how people call an interface of a Multicast Group Manager.
 func (r *Router) name(i mgm.Iface) string {
