@@ -41,6 +41,7 @@ var restricted = map[string]string{
 	"github.com/google/go-cmp":   "", // tests only, nowhere in the product
 	"github.com/rogpeppe":        "",
 	"github.com/stretchr":        "",
+	"github.com/getkin":          "",
 	"github.com/HdrHistogram":    "bench",
 	"golang.org/x/perf":          "bench",
 	"github.com/vishvananda":     "tun cmd bench routing",

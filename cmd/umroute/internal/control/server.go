@@ -95,6 +95,7 @@ func handler(backend Backend) http.Handler {
 	if exporter, ok := backend.(Exporter); ok {
 		mux.Handle("GET /metrics", exporter.Metrics())
 	}
+	mux.HandleFunc("GET /v1/openapi.yaml", serveDescription)
 	mux.HandleFunc("POST /v1/join", changer(backend.Join))
 	mux.HandleFunc("POST /v1/leave", changer(backend.Leave))
 	mux.HandleFunc("POST /v1/{document}/clear", func(w http.ResponseWriter, r *http.Request) {
