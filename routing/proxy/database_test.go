@@ -40,7 +40,7 @@ func TestUnion(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got Filter
 			for _, each := range tt.all {
-				got = got.union(each)
+				got = got.Union(each)
 			}
 			if !got.Equal(tt.union) {
 				t.Errorf("%v, want %v", got, tt.union)

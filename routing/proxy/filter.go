@@ -59,9 +59,9 @@ func (f Filter) String() string {
 	return b.String()
 }
 
-// union is what f and g want together (RFC 3376 section 3.2): with an EXCLUDE
+// Union is what f and g want together (RFC 3376 section 3.2): with an EXCLUDE
 // among them, the sources that all of these exclude and no INCLUDE names.
-func (f Filter) union(g Filter) Filter {
+func (f Filter) Union(g Filter) Filter {
 	switch {
 	case f.Mode == Include && g.Mode == Include:
 		return Filter{Include, merged(f.Sources, g.Sources)}
@@ -74,7 +74,7 @@ func (f Filter) union(g Filter) Filter {
 }
 
 // covers reports whether f wants everything that g does.
-func (f Filter) covers(g Filter) bool { return f.union(g).Equal(f) }
+func (f Filter) covers(g Filter) bool { return f.Union(g).Equal(f) }
 
 // The set operations take and give ascending lists.
 

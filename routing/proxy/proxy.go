@@ -259,7 +259,7 @@ func (p *Proxy) update(now time.Time, g *group) {
 	want := g.filter()
 	if now.Before(p.settled) && !want.covers(g.told) {
 		p.held = append(p.held, g)
-		want = want.union(g.told)
+		want = want.Union(g.told)
 	}
 	if !want.Equal(g.told) {
 		if g.told.IsZero() {

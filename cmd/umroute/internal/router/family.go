@@ -11,7 +11,6 @@ import (
 	"umroute/cmd/umroute/internal/joindelay"
 	"umroute/mgm"
 	"umroute/routing"
-	"umroute/routing/proxy"
 	"umroute/stack/membership"
 )
 
@@ -33,7 +32,7 @@ type family struct {
 	manager    *mgm.Manager
 	client     *client
 	membership *membership.Router
-	hosts      map[uint32]*proxy.Host // where the router is a host; the loop's
+	upstream   map[uint32]upstream // where the router is a host; the loop's
 
 	mu      sync.RWMutex // guards clients
 	clients []*client    // all of manager's, in the order of registration
@@ -52,7 +51,7 @@ type familyParts struct {
 
 func newFamily(kind membership.Family, parts familyParts) (*family, error) {
 	f := &family{name: "igmp", v6: kind == membership.MLD,
-		hosts: make(map[uint32]*proxy.Host)}
+		upstream: make(map[uint32]upstream)}
 	if f.v6 {
 		f.name = "mld"
 	}
@@ -101,7 +100,7 @@ func (f *family) callbacks(l *loop) mgm.Callbacks {
 // enable ends a change of owner. The new one may be a proxy that is a host there:
 // then the router side ends (RFC 4605 section 4.1).
 func (f *family) enable(now time.Time, i mgm.Iface) {
-	if f.hosts[i.Index] == nil {
+	if f.upstream[i.Index] == nil {
 		f.membership.Resume(now, i.Index)
 		return
 	}
@@ -111,8 +110,8 @@ func (f *family) enable(now time.Time, i mgm.Iface) {
 
 // handle takes an IGMP or MLD packet.
 func (f *family) handle(now time.Time, index uint32, packet []byte) {
-	if host := f.hosts[index]; host != nil {
-		host.Handle(now, packet)
+	if side := f.upstream[index]; side != nil {
+		side.Handle(now, packet)
 		return
 	}
 	f.membership.Handle(now, index, packet)

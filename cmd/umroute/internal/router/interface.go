@@ -146,7 +146,7 @@ func (f *family) settings(i config.Interface) config.Membership {
 // routerSide is settings, off where a proxy makes the router a host.
 func (r *Router) routerSide(f *family, i *iface) config.Membership {
 	settings := f.settings(i.config)
-	settings.Enabled = settings.Enabled && f.hosts[i.index] == nil
+	settings.Enabled = settings.Enabled && f.upstream[i.index] == nil
 	return settings
 }
 
@@ -182,10 +182,12 @@ func (f *family) removeInterface(now time.Time, i *iface, log *slog.Logger) {
 // addInterface makes f's membership client take an interface and query there.
 func (f *family) addInterface(now time.Time, i *iface, settings config.Membership,
 	address netip.Addr) error {
-	if i.host != nil {
+	switch {
+	case f.upstream[i.index] != nil:
+		return nil
+	case i.host != nil:
 		return f.takeHost(i)
-	}
-	if !settings.Enabled {
+	case !settings.Enabled:
 		return nil
 	}
 	if err := f.client.TakeInterface(i.key()); err != nil {

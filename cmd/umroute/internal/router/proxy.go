@@ -34,8 +34,8 @@ type proxyFamily struct {
 	*proxy.Proxy
 	family *family
 	client *client
-	hosts  map[uint32]*proxy.Host // by upstream interface
-	seen   uint64                 // elections on the downstream interfaces that are known
+	sides  map[uint32]upstream // by upstream interface
+	seen   uint64              // elections on the downstream interfaces that are known
 }
 
 func newProxies(r *Router) *proxies {
@@ -74,7 +74,7 @@ func (p *proxies) Configure(now time.Time, settings *config.Protocols) error {
 func (p *proxies) newInstance(number int) (*proxyInstance, error) {
 	instance := &proxyInstance{}
 	for _, f := range p.router.families() {
-		member := &proxyFamily{family: f, hosts: make(map[uint32]*proxy.Host)}
+		member := &proxyFamily{family: f, sides: make(map[uint32]upstream)}
 		member.Proxy = proxy.New(proxy.Config{
 			Flows:  f.manager.MFEsAfter,
 			Wake:   p.router.loop.wake,
@@ -180,7 +180,7 @@ func (p *proxies) RemoveInterface(now time.Time, i *iface) {
 func (p *proxies) take(now time.Time, instance *proxyInstance, i *iface) {
 	part := partOf(instance.settings, i.config.Name)
 	for _, member := range instance.members {
-		if member.has(i.index) || !member.family.settings(i.config).Enabled {
+		if member.has(i.index) || !member.family.runsOn(i) {
 			continue
 		}
 		var err error
@@ -198,27 +198,22 @@ func (p *proxies) take(now time.Time, instance *proxyInstance, i *iface) {
 
 func (p *proxies) takeUpstream(now time.Time, member *proxyFamily, i *iface) error {
 	f := member.family
-	host := proxy.NewHost(proxy.HostConfig{
-		IPv6: f.v6, Index: i.index, Name: i.config.Name,
-		Address: p.router.queryAddress(f, i), MTU: i.device.MTU(),
-		Version: f.settings(i.config).Version,
-		Sender:  p.router.stack, Logger: p.router.log.With("family", f.name),
-	})
-	f.hosts[i.index] = host
-	if err := member.AddUpstream(now, i.index, host); err != nil {
-		delete(f.hosts, i.index)
+	side := p.router.newUpstream(f, i)
+	f.upstream[i.index] = side
+	if err := member.AddUpstream(now, i.index, side); err != nil {
+		delete(f.upstream, i.index)
 		return err
 	}
-	member.hosts[i.index] = host
+	member.sides[i.index] = side
 	return nil
 }
 
 // release gives an interface up.
 func (p *proxies) release(now time.Time, instance *proxyInstance, i *iface) {
 	for _, member := range instance.members {
-		if member.hosts[i.index] != nil {
-			delete(member.hosts, i.index)
-			delete(member.family.hosts, i.index)
+		if member.sides[i.index] != nil {
+			delete(member.sides, i.index)
+			delete(member.family.upstream, i.index)
 		}
 		member.RemoveInterface(now, i.index)
 	}
@@ -260,7 +255,7 @@ func (p *proxies) setDefaults(indices map[string]uint32) {
 		for _, instance := range p.instances {
 			for _, name := range instance.settings.Upstream {
 				i := p.router.byIndex(indices[name])
-				if i != nil && f.settings(i.config).Enabled {
+				if i != nil && f.runsOn(i) {
 					defaults = append(defaults, i.index)
 				}
 			}
@@ -272,13 +267,13 @@ func (p *proxies) setDefaults(indices map[string]uint32) {
 // SetLink implements protocol.
 func (p *proxies) SetLink(now time.Time, i *iface, up bool) {
 	for _, f := range p.router.families() {
-		host := f.hosts[i.index]
+		side := f.upstream[i.index]
 		switch {
-		case host == nil:
+		case side == nil:
 		case up:
-			host.LinkUp(now)
+			side.LinkUp(now)
 		default:
-			host.LinkDown()
+			side.LinkDown()
 		}
 	}
 }

@@ -35,11 +35,11 @@ func (p *proxies) upstreamDocument(now time.Time, member *proxyFamily, index uin
 	groups int) control.ProxyUpstream {
 	document := control.ProxyUpstream{Interface: p.router.nameOf(index), Groups: groups,
 		Received: map[string]uint64{}, Sent: map[string]uint64{}}
-	host := member.hosts[index]
-	if host == nil {
+	side := member.sides[index]
+	if side == nil {
 		return document
 	}
-	status := host.Status(now)
+	status := side.Status(now)
 	document.Up, document.Version = status.Up, status.Version
 	document.Querier = text(status.Querier)
 	document.QuerierHeard = seconds(status.QuerierHeard)
@@ -72,8 +72,8 @@ func (p *proxies) groupDocument(now time.Time, member *proxyFamily,
 		Uptime: seconds(now.Sub(request.Since)), Sources: []control.Source{},
 		Upstream: true,
 	}
-	if host := member.hosts[request.Upstream]; host != nil {
-		document.Version = host.Version(now)
+	if side := member.sides[request.Upstream]; side != nil {
+		document.Version = side.Version(now)
 	}
 	for _, source := range request.Filter.Sources {
 		document.Sources = append(document.Sources, control.Source{
