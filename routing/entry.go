@@ -10,9 +10,6 @@ import (
 
 // entry is one forwarding entry as the workers see it. It never changes once
 // it is in the table. Without outputs it is negative.
-//
-// Entries for less than an exact (S,G) can come later as further levels behind
-// the table; what workers do with an entry stays.
 type entry struct {
 	key   key
 	in    *port

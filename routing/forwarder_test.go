@@ -369,3 +369,23 @@ func TestDeviceRefuses(t *testing.T) {
 		t.Errorf("statistics after fragments: %+v", s.OIFs)
 	}
 }
+
+// TestManyInterfaces sends a packet out of all interfaces but one, of 4,096.
+func TestManyInterfaces(t *testing.T) {
+	const n = 4096
+	r := newRouter(t, Config{})
+	var outs []uint32
+	for index := range uint32(n) {
+		r.add(InterfaceConfig{Index: index + 1}, tun.KindTUN)
+		outs = append(outs, index+1)
+	}
+	r.set(mfe(flow4, 1, outs...))
+	r.deliver(1, data(9, "a"), data(9, "b"))
+	for _, index := range outs[1:] {
+		r.wantSent(index, "ab")
+	}
+	r.wantSent(1, "")
+	if s, _ := r.Plane(false).Stats(flow4); s.TotalOutPackets != 2*(n-1) || len(s.OIFs) != n {
+		t.Errorf("%d packets sent by %d interfaces", s.TotalOutPackets, len(s.OIFs))
+	}
+}

@@ -12,7 +12,7 @@ import (
 func (p *plane) miss(w *worker, data *packet) *entry {
 	now := w.clock()
 	p.mu.Lock()
-	if e := p.table.lookup(&data.key); e != nil {
+	if e := p.match(&data.key); e != nil {
 		p.mu.Unlock()
 		return e
 	}

@@ -15,7 +15,9 @@ import (
 type oracle struct {
 	links   map[uint32]*oracleLink
 	entries map[mgm.Flow]*oracleEntry
+	ranges  map[Range]*oracleEntry
 	waiting map[mgm.Flow]*oracleQueue
+	queued  int // flows that have waited so far
 
 	punted, upcalls, tooBig []string
 }
@@ -38,6 +40,7 @@ type oracleEntry struct {
 }
 
 type oracleQueue struct {
+	number        int
 	packets       []oraclePacket
 	met, overflow uint64
 }
@@ -54,6 +57,7 @@ func newOracle() *oracle {
 	return &oracle{
 		links:   make(map[uint32]*oracleLink),
 		entries: make(map[mgm.Flow]*oracleEntry),
+		ranges:  make(map[Range]*oracleEntry),
 		waiting: make(map[mgm.Flow]*oracleQueue),
 	}
 }
@@ -174,6 +178,9 @@ func oracleParse6(b []byte) (p oraclePacket, what string) {
 // forward looks the flow up and obeys.
 func (o *oracle) forward(p oraclePacket) {
 	e := o.entries[p.flow]
+	if e == nil {
+		e = o.inRange(p.flow)
+	}
 	switch {
 	case e == nil && p.ttl <= 1:
 		o.drop(p.in, "ttl")
@@ -199,7 +206,8 @@ func (o *oracle) upcall(what string, p oraclePacket) {
 func (o *oracle) wait(p oraclePacket) {
 	q := o.waiting[p.flow]
 	if q == nil {
-		q = &oracleQueue{}
+		o.queued++
+		q = &oracleQueue{number: o.queued}
 		o.waiting[p.flow] = q
 		o.upcall("miss", p)
 	}
@@ -222,21 +230,43 @@ func (o *oracle) set(m mgm.MFE) {
 	}
 	e = &oracleEntry{MFE: m, outs: make(map[mgm.Iface]*mgm.OIFStats)}
 	o.entries[m.Flow] = e
-	q := o.waiting[m.Flow]
-	if q == nil {
-		return
+	if o.waiting[m.Flow] != nil {
+		o.release(m.Flow, e)
 	}
-	delete(o.waiting, m.Flow)
-	e.stats.Uninit, e.stats.QueueOverflow = q.met, q.overflow
+}
+
+// release forwards what waits for e.
+func (o *oracle) release(f mgm.Flow, e *oracleEntry) {
+	q := o.waiting[f]
+	delete(o.waiting, f)
+	e.stats.Uninit += q.met
+	e.stats.QueueOverflow += q.overflow
 	for _, p := range q.packets {
 		switch {
-		case p.in != m.In.Index:
+		case p.in != e.In.Index:
 			e.stats.DifferentIf++
 			o.drop(p.in, "wrong_if")
 		default:
 			o.replicate(e, p, false)
 		}
 	}
+}
+
+// all gives the counters with those of the outputs.
+func (e *oracleEntry) all() mgm.ForwarderStats {
+	all := e.stats
+	all.OIFs = make([]mgm.OIFStats, 0, len(e.OIFs))
+	for _, oif := range e.OIFs {
+		s := mgm.OIFStats{Iface: oif}
+		if e.outs[oif] != nil {
+			s = *e.outs[oif]
+		}
+		all.OIFs = append(all.OIFs, s)
+	}
+	for _, s := range e.outs {
+		all.TotalOutPackets += s.OutPackets
+	}
+	return all
 }
 
 // replicate sends p to the outputs, and where tell is true tells the source if

@@ -16,7 +16,8 @@ import (
 type plane struct {
 	forwarder *Forwarder
 	v6        bool
-	table     *table // changed under mu
+	table     *table // of exact entries; changed under mu
+	ranges    ranges // of others, likewise
 	upcall    atomic.Pointer[Upcall]
 	claimed   atomic.Bool // a manager fills the table
 

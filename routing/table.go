@@ -38,7 +38,8 @@ type slots []atomic.Pointer[entry]
 
 // newTable makes an empty table with a seed of its own.
 func newTable() *table {
-	t := &table{gone: new(entry)}
+	const ones = ^uint64(0)
+	t := &table{gone: &entry{key: key{address{ones, ones}, address{ones, ones}}}}
 	for i := range t.seed {
 		t.seed[i] = rand.Uint64() | 1
 	}
@@ -81,7 +82,7 @@ func (f *Forwarder) lookup(packets []packet) {
 		case i > 0 && p.key == packets[i-1].key:
 			p.entry = packets[i-1].entry
 		default:
-			p.entry = tables[p.family()].lookup(&p.key)
+			p.entry = f.planes[p.family()].match(&p.key)
 		}
 	}
 }
