@@ -29,7 +29,7 @@ const (
 func main() {
 	runAsHelper()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := execute(ctx, os.Args, os.Stdout, os.Stderr)
+	status := execute(ctx, asSMCRoute(os.Args), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
@@ -96,7 +96,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			runCommand(), checkCommand(), demoCommand(), showCommand(),
 			explainCommand(), clearCommand(), attachCommand(), detachCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
-			routeCommand(), sendCommand(), recvCommand(), benchCommand(),
+			routeCommand(), smcroutectlCommand(), sendCommand(), recvCommand(), benchCommand(),
 		},
 		Action:          rejectUnknown("umroute"),
 		ExitErrHandler:  func(*cli.Context, error) {}, // execute decides

@@ -19,7 +19,7 @@ const programName = "umroute"
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == programName {
+	if name := filepath.Base(os.Args[0]); name == programName || name == smcrouteName {
 		main()
 	}
 	runAsHelper()

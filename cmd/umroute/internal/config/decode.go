@@ -32,6 +32,7 @@ type decoder struct {
 	// connected prefixes can't be judged.
 	addressFault bool
 
+	drafts []draft                // once they all are read
 	claims []claim                // of protocols
 	checks []func(names []string) // that need the interfaces
 }

@@ -56,6 +56,7 @@ func (d *decoder) afterInterfaces(check func(names []string)) {
 
 // checkProtocols judges what the protocols say of interfaces and each other.
 func (d *decoder) checkProtocols(drafts []draft) {
+	d.drafts = drafts
 	names := make([]string, 0, len(drafts))
 	for _, i := range drafts {
 		names = append(names, i.Name)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -8,9 +9,19 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Static is the section protocols.static. Its interfaces need not exist.
+// Static is the section protocols.static. Its interfaces need not exist. What a
+// smcroute.conf says is part of it.
 type Static struct {
 	Routes []StaticRoute
+	Joins  []StaticJoin
+}
+
+// StaticJoin is a group that the router joins on an interface as a host does, so
+// that others send it there.
+type StaticJoin struct {
+	Interface string
+	Group     netip.Addr
+	Source    netip.Addr // the zero Addr: any
 }
 
 // StaticRoute is a multicast route that somebody wrote down.
@@ -26,6 +37,12 @@ type StaticRoute struct {
 func (d *decoder) static(e entry, target *Static) {
 	seen := make(map[string]Position)
 	d.section(e.value, "protocols.static", fields{
+		"smcroute": func(e entry) {
+			var path string
+			if d.text(e, &path) {
+				d.afterInterfaces(func([]string) { d.smcroute(e, path, seen, target) })
+			}
+		},
 		"routes": func(e entry) {
 			d.list(e, func(e entry) {
 				if r, ok := d.staticRoute(e, seen); ok {
@@ -64,17 +81,17 @@ func (d *decoder) staticRoute(e entry, seen map[string]Position) (r StaticRoute,
 		return r, false
 	}
 	d.checkStaticRoute(r, at, outs)
-	key := strings.Join([]string{r.Group.String(), r.Source.String(), r.In}, " ")
-	if first, again := seen[key]; again {
-		d.problem(e.valueAt(), "first in "+lineOf(first), "%s: the same group, source and in", what)
+	if first, again := seen[r.key()]; again {
+		d.problem(e.valueAt(), fmt.Sprintf("first in line %d", first.Line),
+			"%s: the same group, source and in", what)
 	}
-	seen[key] = e.valueAt()
+	seen[r.key()] = e.valueAt()
 	return r, len(d.problems) == faults
 }
 
-func lineOf(p Position) string {
-	line, _, _ := strings.Cut(p.String(), ":")
-	return "line " + line
+// key is the same for routes of which there can be one.
+func (r StaticRoute) key() string {
+	return strings.Join([]string{r.Group.String(), r.Source.String(), r.In}, " ")
 }
 
 // checkStaticRoute judges what the keys of a route say of each other, and claims
@@ -112,11 +129,17 @@ func (d *decoder) groupOrNetwork(e entry, target *netip.Prefix) {
 	case !group.IsMulticast():
 		d.problem(e.valueAt(), "groups are in 224.0.0.0/4 and ff00::/8",
 			"%s: %s is not a multicast group", e.key, group)
-	case group.IsLinkLocalMulticast() || group.IsInterfaceLocalMulticast():
+	case linkLocal(group):
 		d.problem(e.valueAt(), "no router forwards it", "%s: %s stays on its link", e.key, group)
 	default:
 		*target = netip.PrefixFrom(group, group.BitLen())
 	}
+}
+
+// linkLocal says whether a group never leaves its link, or its node (RFC 5771
+// section 4, RFC 4291 section 2.7).
+func linkLocal(group netip.Addr) bool {
+	return group.IsLinkLocalMulticast() || group.IsInterfaceLocalMulticast()
 }
 
 // sourceOrNetwork reads a host, a prefix of hosts, or "*" for any.

@@ -133,6 +133,8 @@ type Protocol struct {
 	Downstream []string        `json:"downstream,omitempty"`
 	// Routes are those of protocol static.
 	Routes []StaticRoute `json:"routes,omitempty"`
+	// Groups are those that it joins as a host.
+	Groups []HostGroup `json:"groups,omitempty"`
 }
 
 // ProxyUpstream is an interface on which a proxy is a host.

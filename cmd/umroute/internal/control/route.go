@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,26 +23,47 @@ type StaticRoute struct {
 	Flows      int      `json:"flows"`      // that it serves
 }
 
+// HostGroup is a group that the router joins on a link as a host does: the body
+// of POST and DELETE /v1/host-groups, and what "show protocols" lists.
+type HostGroup struct {
+	Interface  string `json:"interface"`
+	Group      string `json:"group"`
+	Source     string `json:"source"` // "" for any
+	Configured bool   `json:"configured"`
+}
+
+// Compare orders by interface, group and source.
+func (g HostGroup) Compare(other HostGroup) int {
+	return cmp.Or(cmp.Compare(g.Interface, other.Interface), cmp.Compare(g.Group, other.Group),
+		cmp.Compare(g.Source, other.Source))
+}
+
 // RouteBackend is a router that has static multicast routes.
 type RouteBackend interface {
 	AddRoute(ctx context.Context, route StaticRoute) error
 	DeleteRoute(ctx context.Context, route StaticRoute) error
 	// FlushRoutes has all flows of static routes looked up again.
 	FlushRoutes(ctx context.Context) error
+	// JoinAsHost and LeaveAsHost join and leave a group on a link as a host does.
+	JoinAsHost(ctx context.Context, group HostGroup) error
+	LeaveAsHost(ctx context.Context, group HostGroup) error
 }
 
 // handleRoutes adds the requests of a RouteBackend.
 func handleRoutes(mux *http.ServeMux, backend RouteBackend) {
-	mux.HandleFunc("POST /v1/routes", changeRoute(backend.AddRoute))
-	mux.HandleFunc("DELETE /v1/routes", changeRoute(backend.DeleteRoute))
+	mux.HandleFunc("POST /v1/routes", decoding(backend.AddRoute))
+	mux.HandleFunc("DELETE /v1/routes", decoding(backend.DeleteRoute))
+	mux.HandleFunc("POST /v1/host-groups", decoding(backend.JoinAsHost))
+	mux.HandleFunc("DELETE /v1/host-groups", decoding(backend.LeaveAsHost))
 	mux.HandleFunc("POST /v1/routes/flush", func(w http.ResponseWriter, r *http.Request) {
 		respond(w, struct{}{}, backend.FlushRoutes(r.Context()))
 	})
 }
 
-func changeRoute(apply func(context.Context, StaticRoute) error) http.HandlerFunc {
+// decoding applies the body of a request, which knows no other keys than T.
+func decoding[T any](apply func(context.Context, T) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var body StaticRoute
+		var body T
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&body); err != nil {
@@ -61,6 +83,16 @@ func (c *Client) AddRoute(ctx context.Context, route StaticRoute) error {
 // DeleteRoute removes a static route.
 func (c *Client) DeleteRoute(ctx context.Context, route StaticRoute) error {
 	return c.do(ctx, http.MethodDelete, "routes", route, nil)
+}
+
+// JoinAsHost joins a group on a link as a host does.
+func (c *Client) JoinAsHost(ctx context.Context, group HostGroup) error {
+	return c.do(ctx, http.MethodPost, "host-groups", group, nil)
+}
+
+// LeaveAsHost leaves it.
+func (c *Client) LeaveAsHost(ctx context.Context, group HostGroup) error {
+	return c.do(ctx, http.MethodDelete, "host-groups", group, nil)
 }
 
 // FlushRoutes has all flows of static routes looked up again.

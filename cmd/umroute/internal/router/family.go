@@ -34,6 +34,10 @@ type family struct {
 	membership *membership.Router
 	upstream   map[uint32]upstream // where the router is a host; the loop's
 
+	// heard get every IGMP or MLD packet, too, on the loop: who joins groups as a
+	// host does on some links. They stay as they are once the router runs.
+	heard []func(now time.Time, index uint32, packet []byte)
+
 	mu      sync.RWMutex // guards clients
 	clients []*client    // all of manager's, in the order of registration
 }
@@ -108,8 +112,11 @@ func (f *family) enable(now time.Time, i mgm.Iface) {
 	_ = f.client.ReleaseInterface(i) // it fails where that has been done
 }
 
-// handle takes an IGMP or MLD packet.
+// handle takes an IGMP or MLD packet that came in on an interface.
 func (f *family) handle(now time.Time, index uint32, packet []byte) {
+	for _, hear := range f.heard {
+		hear(now, index, packet)
+	}
 	if side := f.upstream[index]; side != nil {
 		side.Handle(now, packet)
 		return
