@@ -95,6 +95,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), checkCommand(), demoCommand(), showCommand(),
 			explainCommand(), clearCommand(), attachCommand(), detachCommand(),
+			reloadCommand(),
 			membershipCommand("join"), membershipCommand("leave"),
 			routeCommand(), smcroutectlCommand(), sendCommand(), recvCommand(), benchCommand(),
 		},

@@ -26,19 +26,44 @@ func runCommand() *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			settings, err := loadConfig(c.String("config"))
+			load, err := loader(c)
 			if err != nil {
 				return err
 			}
-			if name := c.String("name"); name != "" {
-				if err := config.CheckName(name); err != nil {
-					return usagef("--name: %w", err)
-				}
-				settings.Name = name
+			settings, err := load()
+			if err != nil {
+				return err
 			}
-			return runRouter(c.Context, settings, c.String("socket"), newLogger(c, settings.Log))
+			level := new(slog.LevelVar)
+			level.Set(settings.Log.Level)
+			options := router.Options{Logger: newLogger(c, settings.Log.Format, level),
+				Version:  version(),
+				Reloaded: func(next *config.Config) { level.Set(next.Log.Level) }}
+			if c.IsSet("config") {
+				options.Load = load
+			}
+			return runRouter(c.Context, settings, c.String("socket"), options)
 		},
 	}
+}
+
+// loader gives what reads the configuration that the flags name, now and
+// whenever it is to be reloaded.
+func loader(c *cli.Context) (func() (*config.Config, error), error) {
+	name := c.String("name")
+	if name != "" {
+		if err := config.CheckName(name); err != nil {
+			return nil, usagef("--name: %w", err)
+		}
+	}
+	path := c.String("config")
+	return func() (*config.Config, error) {
+		settings, err := loadConfig(path)
+		if err == nil && name != "" {
+			settings.Name = name
+		}
+		return settings, err
+	}, nil
 }
 
 func configFlag() cli.Flag {
@@ -79,9 +104,9 @@ func loadConfig(path string) (*config.Config, error) {
 	return settings, nil
 }
 
-func newLogger(c *cli.Context, settings config.Log) *slog.Logger {
-	options := &slog.HandlerOptions{Level: settings.Level}
-	if settings.Format == config.LogJSON {
+func newLogger(c *cli.Context, format config.LogFormat, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == config.LogJSON {
 		return slog.New(slog.NewJSONHandler(c.App.ErrWriter, options))
 	}
 	return slog.New(slog.NewTextHandler(c.App.ErrWriter, options))
@@ -89,7 +114,7 @@ func newLogger(c *cli.Context, settings config.Log) *slog.Logger {
 
 // runRouter runs until a signal ends ctx.
 func runRouter(ctx context.Context, settings *config.Config, socket string,
-	log *slog.Logger) error {
+	options router.Options) error {
 	// A terminal that goes away is no reason to stop.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -107,14 +132,15 @@ func runRouter(ctx context.Context, settings *config.Config, socket string,
 		return err
 	}
 	defer listener.Close()
-	r, err := router.New(settings, router.Options{Logger: log, Version: version(),
-		Access: access})
+	options.Access = access
+	r, err := router.New(settings, options)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go refuseReload(ctx, hangup, log)
+	log := options.Logger
+	go reloadOn(ctx, hangup, r)
 	return r.Serve(ctx, listener, func() {
 		log.Info("ready", "router", settings.Name, "interfaces", len(settings.Interfaces),
 			"socket", socket)
@@ -124,13 +150,15 @@ func runRouter(ctx context.Context, settings *config.Config, socket string,
 	})
 }
 
-func refuseReload(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger) {
+// reloadOn reloads the configuration with each signal. The router logs how that
+// went.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, r *router.Router) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			log.Warn("reload is not supported yet: nothing was changed")
+			_, _ = r.Reload(ctx)
 		}
 	}
 }

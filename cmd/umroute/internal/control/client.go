@@ -94,5 +94,8 @@ func refusal(response *http.Response) error {
 	if answer.Device != nil {
 		return &Forbidden{Err: err, Device: *answer.Device}
 	}
+	if response.StatusCode == http.StatusUnprocessableEntity {
+		return &WrongConfiguration{Err: err}
+	}
 	return err
 }

@@ -105,6 +105,7 @@ func handler(backend Backend) http.Handler {
 		handleRoutes(mux, routes)
 	}
 	handleAttach(mux, backend)
+	handleReload(mux, backend)
 	return mux
 }
 
@@ -156,6 +157,9 @@ func status(err error) int {
 	}
 	if _, forbidden := errors.AsType[*Forbidden](err); forbidden {
 		return http.StatusForbidden
+	}
+	if _, wrong := errors.AsType[*WrongConfiguration](err); wrong {
+		return http.StatusUnprocessableEntity
 	}
 	return http.StatusInternalServerError
 }

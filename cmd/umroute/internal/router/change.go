@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/control"
 	"umroute/routing"
 	"umroute/stack"
@@ -79,15 +80,15 @@ func (r *Router) Clear(ctx context.Context, document string) error {
 }
 
 // setRoutes gives the configured routes to the stack and the RIB.
-func (r *Router) setRoutes() error {
+func (r *Router) setRoutes(settings *config.Config) error {
 	var unicast []stack.Route
 	var rib []routing.UnicastRoute
-	for _, route := range r.settings.Unicast.Routes {
+	for _, route := range settings.Unicast.Routes {
 		unicast = append(unicast, stack.Route{Prefix: route.Prefix, Via: route.Via})
 		rib = append(rib, routing.UnicastRoute{Prefix: route.Prefix, Via: route.Via})
 	}
 	var multicast []routing.RPFRoute
-	for _, route := range r.settings.RPF.Routes {
+	for _, route := range settings.RPF.Routes {
 		i := r.byName(route.Interface)
 		if i == nil {
 			return fmt.Errorf("rpf route %s: %w interface %q", route.Prefix,

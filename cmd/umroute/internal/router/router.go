@@ -34,12 +34,16 @@ type Options struct {
 	// Devices are links that are open already, by the name of the interface.
 	// They take the place of the device that the configuration names.
 	Devices map[string]tun.Device
+	// Load reads the configuration again for a reload; nil where there is none.
+	Load func() (*config.Config, error)
+	// Reloaded is told of the new configuration; nil is nobody.
+	Reloaded func(*config.Config)
 }
 
 // Router is one router. Serve runs it; the other methods may be called while
 // it runs.
 type Router struct {
-	settings *config.Config
+	settings *config.Config // that it began with: what a reload changes is not read here
 	options  Options
 	log      *slog.Logger
 	started  time.Time
@@ -54,13 +58,14 @@ type Router struct {
 	delays    *joindelay.Meter
 	proxies   *proxies
 
-	changing sync.Mutex // held by one change of the interfaces at a time
+	changing sync.Mutex     // held by one change of the interfaces at a time
+	current  *config.Config // guarded by changing
 	registry registry
 }
 
 // New opens all interfaces of a router. On an error nothing stays open.
 func New(settings *config.Config, options Options) (*Router, error) {
-	r := &Router{settings: settings, options: options, log: options.Logger,
+	r := &Router{settings: settings, current: settings, options: options, log: options.Logger,
 		started: time.Now(), loop: newLoop()}
 	if err := r.assemble(); err != nil {
 		r.close()
@@ -72,7 +77,7 @@ func New(settings *config.Config, options Options) (*Router, error) {
 			return nil, err
 		}
 	}
-	err := errors.Join(r.setRoutes(), r.configureProtocols(time.Now(), &settings.Protocols))
+	err := errors.Join(r.setRoutes(settings), r.configureProtocols(time.Now(), &settings.Protocols))
 	if err != nil {
 		r.close()
 		return nil, err
