@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"routing/proxy":    {"mgm", "routing", "stack/igmp", "stack/mld"},
 	"routing/relay":    {"mgm", "routing", "tun"},
 	"tun/host":         {"tun", "tun/netns"},
+	"stack/multicast":  {"tun"},
 	"bench":            {"bench", "tun", "stack", "mgm", "routing"},
 	"cmd/umroute":      {""},
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"umroute/bench/engine"
 	"umroute/bench/plan"
+	"umroute/bench/result"
 	"umroute/tun/netns/netnstest"
 )
 
@@ -27,9 +29,17 @@ func TestMain(m *testing.M) {
 	netnstest.Main(m)
 }
 
+// engines are all but the one that is this program as a router, which it is not
+// here.
+func engines() []plan.Engine {
+	return slices.DeleteFunc(plan.Engines(), func(e plan.Engine) bool {
+		return e.Name == plan.Router
+	})
+}
+
 // brief is a run that is as short as can be.
 func brief(rows ...plan.Row) Options {
-	return Options{Engines: plan.Engines(), Rows: rows, Repeats: 1,
+	return Options{Engines: engines(), Rows: rows, Repeats: 1,
 		Duration: 10 * time.Millisecond, Warmup: 5 * time.Millisecond}
 }
 
@@ -62,14 +72,14 @@ func TestRun(t *testing.T) {
 		if s.Usage.Elapsed < o.Duration || s.Usage.Total <= 0 {
 			t.Errorf("%s: %+v", what, s.Usage)
 		}
-		if s.Engine.Link != plan.LinkTUN && s.Usage.Router != 0 {
+		if s.Engine.Name == plan.Kernel && s.Usage.Router != 0 {
 			t.Errorf("%s: the router's process used %v", what, s.Usage.Router)
 		}
 		if (s.Row.Rate > 0) != (s.Traffic.Latency.P99 > 0) {
 			t.Errorf("%s: latency %+v", what, s.Traffic.Latency)
 		}
 	}
-	for _, e := range plan.Engines() {
+	for _, e := range engines() {
 		want := 2 * len(o.Rows)
 		if e.Name == plan.Memory {
 			want = 2 * 3 // it has no offloads and no rate
@@ -78,14 +88,16 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: %d samples, want %d", e, counts[e], want)
 		}
 	}
-	want := []Missing{
-		{"memory, " + describe(offloads), "engine memory has neither senders nor receivers"},
-		{"memory, " + describe(paced), "engine memory has neither senders nor receivers"},
+	want := []result.Missing{
+		{What: "memory, " + describe(offloads),
+			Why: "engine memory has neither senders nor receivers"},
+		{What: "memory, " + describe(paced),
+			Why: "engine memory has neither senders nor receivers"},
 	}
 	if diff := cmp.Diff(want, outcome.Missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
-	if progress.Len() == 0 || len(outcome.Facts) == 0 {
+	if progress.Len() == 0 || outcome.Machine.CPU == "" {
 		t.Error("nothing told")
 	}
 }
@@ -102,15 +114,15 @@ func TestLossIsSeen(t *testing.T) {
 		}
 		defer topology.Close()
 		defer router.Close()
-		s := &stage{topology, router}
-		f, err := s.flood(plain)
+		s := &stage{engine: e, topology: topology, router: router}
+		f, err := s.open(plain, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
 		one := plain
 		one.Oifs = 1
-		other, err := s.flood(one) // routes the same flow anew
+		other, err := s.open(one, true) // routes the same flow anew
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +148,7 @@ func TestUnfit(t *testing.T) {
 	if err != nil || len(outcome.Samples) != 1 {
 		t.Errorf("%d samples, %v", len(outcome.Samples), err)
 	}
-	want := []Missing{{"smcroute", "engine smcroute is no process"}}
+	want := []result.Missing{{What: "smcroute", Why: "engine smcroute is no process"}}
 	if diff := cmp.Diff(want, outcome.Missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
@@ -198,13 +210,13 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lab.close()
-	for _, e := range plan.Engines() {
-		if err := lab.prepare(t.Context(), preparation{Engine: e, Receivers: 1}); err != nil {
+	for _, e := range engines() {
+		if _, err := lab.prepare(t.Context(), preparation{Engine: e, Receivers: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	routers := children(t, lab.command.Process.Pid)
-	if len(routers) != 3 {
+	if len(routers) != 5 {
 		t.Fatalf("%d routers", len(routers))
 	}
 	lab.command.Process.Kill()
@@ -255,8 +267,8 @@ func children(t *testing.T, parent int) (fds []int) {
 
 func TestProbe(t *testing.T) {
 	netnstest.Require(t)
-	all, err := Probe(t.Context(), plan.Engines())
-	if err != nil || len(all) != len(plan.Engines()) {
+	all, err := Probe(t.Context(), engines())
+	if err != nil || len(all) != len(engines()) {
 		t.Fatalf("%v, %v", all, err)
 	}
 	for _, a := range all {
@@ -281,7 +293,8 @@ func TestPlainLab(t *testing.T) {
 	}
 	s, err := lab.measure(t.Context(), measurement{Engine: memory[0], Row: plain,
 		Duration: time.Millisecond})
-	if err != nil || s.Traffic.Lost != 0 || s.Engine != memory[0] || s.Row != plain {
+	if err != nil || len(s) != 1 || s[0].Traffic.Lost != 0 || s[0].Engine != memory[0] ||
+		s[0].Row != plain {
 		t.Errorf("%+v, %v", s, err)
 	}
 	_, err = lab.measure(t.Context(), measurement{Engine: plan.Engines()[0], Row: plain})

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umroute/bench/plan"
 	"umroute/bench/result"
 	"umroute/tun/netns"
 )
@@ -40,6 +41,7 @@ func startLab() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.command.Args = append(c.command.Args, isolatedLab)
 	if err := netns.Isolate(c.command, false); err != nil {
 		c.abandon()
 		return nil, err
@@ -101,21 +103,33 @@ func (c *client) abandon() {
 	c.command.ExtraFiles[0].Close()
 }
 
-func (c *client) prepare(ctx context.Context, p preparation) error {
-	_, err := c.ask(ctx, request{Prepare: &p}, 0)
-	return err
+func (c *client) prepare(ctx context.Context, p preparation) (result.LinkFacts, error) {
+	reply, err := c.ask(ctx, request{Prepare: &p}, 0)
+	return reply.Link, err
 }
 
-func (c *client) measure(ctx context.Context, m measurement) (result.Sample, error) {
-	reply, err := c.ask(ctx, request{Measure: &m}, m.Warmup+m.Duration)
-	if err != nil {
-		return result.Sample{}, err
+func (c *client) measure(ctx context.Context, m measurement) ([]result.Sample, error) {
+	reply, err := c.ask(ctx, request{Measure: &m}, m.longest())
+	if err == nil && len(reply.Samples) == 0 {
+		err = errors.New("the lab gave no sample")
 	}
-	if reply.Sample == nil {
-		return result.Sample{}, errors.New("the lab gave no sample")
-	}
-	return *reply.Sample, nil
+	return reply.Samples, err
 }
+
+// longest is how long the lab may work on a measurement.
+func (m measurement) longest() time.Duration {
+	switch {
+	case m.Row.Joins(), m.Row.Test == plan.Capacity:
+		return 5 * time.Minute
+	case m.Row.Find != "":
+		const trials = 100 // of a search, at the most
+		return trials * (m.Warmup + m.Duration + time.Second)
+	}
+	return m.Warmup + m.Duration
+}
+
+// errEnded marks the end of an engine: it can measure nothing more.
+var errEnded = errors.New("the engine ended")
 
 // errLab marks the end of the lab: nothing more can be measured.
 var errLab = errors.New("the lab ended")
@@ -142,8 +156,10 @@ func (c *client) ask(ctx context.Context, asked request, takes time.Duration) (a
 			return answer{}, fmt.Errorf("%w: %s", errLab, text)
 		}
 		return answer{}, fmt.Errorf("%w: %w", errLab, err)
+	case reply.Ended:
+		return reply, fmt.Errorf("%w: %s", errEnded, reply.Error)
 	case reply.Error != "":
-		return answer{}, errors.New(reply.Error)
+		return reply, errors.New(reply.Error)
 	}
 	return reply, nil
 }

@@ -2,10 +2,11 @@ package bench
 
 import (
 	"bufio"
-	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,72 +15,103 @@ import (
 	"umroute/bench/result"
 )
 
-// facts says what the figures depend on. The keys goos, goarch, pkg and cpu
-// are those that "go test" writes.
-func facts() []result.Fact {
-	return []result.Fact{
-		{Key: "goos", Value: runtime.GOOS},
-		{Key: "goarch", Value: runtime.GOARCH},
-		{Key: "pkg", Value: "umroute/bench"},
-		{Key: "cpu", Value: processor()},
-		{Key: "cores", Value: fmt.Sprint(runtime.NumCPU())},
-		{Key: "kernel", Value: kernelRelease()},
-		{Key: "go", Value: runtime.Version()},
-		{Key: "commit", Value: commit()},
-		{Key: "date", Value: time.Now().UTC().Format(time.RFC3339)},
-		{Key: "rmem_max", Value: firstLine("/proc/sys/net/core/rmem_max")},
-		{Key: "loadavg", Value: firstLine("/proc/loadavg")},
+// machine says what the figures depend on.
+func machine(o Options) result.Machine {
+	m := result.Machine{
+		Date: time.Now().UTC().Truncate(time.Second), Command: o.Command, Version: o.Version,
+		Commit: "unknown", Go: runtime.Version(), GOOS: runtime.GOOS, GOARCH: runtime.GOARCH,
+		Cores: runtime.NumCPU(), Kernel: kernelRelease(),
+		Memory:      memory(),
+		Mitigations: make(map[string]string), Queues: make(map[string]int64),
+		Versions: make(map[string]string), Offloads: make(map[string]string),
+		LoadAvg:  firstLine("/proc/loadavg"),
+		Governor: firstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+		Repeats:  o.Repeats, Duration: o.Duration.Seconds(),
+	}
+	m.CPU, m.Virtualization = processor()
+	build(&m)
+	weaknesses, _ := filepath.Glob("/sys/devices/system/cpu/vulnerabilities/*")
+	for _, path := range weaknesses {
+		m.Mitigations[filepath.Base(path)] = firstLine(path)
+	}
+	for _, name := range []string{"rmem_max", "wmem_max", "netdev_max_backlog", "netdev_budget",
+		"optmem_max"} {
+		if n, err := strconv.ParseInt(firstLine("/proc/sys/net/core/"+name), 10, 64); err == nil {
+			m.Queues["net.core."+name] = n
+		}
+	}
+	return m
+}
+
+// build says what this program was built from: with a mark where files had been
+// changed, and the modules that forward.
+func build(m *result.Machine) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	modified := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			m.Commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "+changes"
+		}
+	}
+	m.Commit += modified
+	for _, d := range info.Deps {
+		switch d.Path {
+		case "gvisor.dev/gvisor", "github.com/songgao/water":
+			m.Versions[d.Path] = d.Version
+		}
 	}
 }
 
-// processor is the model name of the first processor.
-func processor() string {
-	const unknown = "unknown"
+// processor is the model name of the first processor, and "hypervisor" where
+// there is one.
+func processor() (name, virtual string) {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {
-		return unknown
+		return "", ""
 	}
 	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	for lines := bufio.NewScanner(file); lines.Scan() && (name == "" || virtual == ""); {
 		key, value, _ := strings.Cut(lines.Text(), ":")
-		if strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
+		switch strings.TrimSpace(key) {
+		case "model name":
+			name = strings.TrimSpace(value)
+		case "flags":
+			if strings.Contains(value+" ", " hypervisor ") {
+				virtual = "hypervisor"
+			}
 		}
 	}
-	return unknown
+	return name, virtual
+}
+
+// memory is how many bytes the machine has.
+func memory() uint64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return uint64(info.Totalram) * uint64(info.Unit)
 }
 
 func kernelRelease() string {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
-		return "unknown"
+		return ""
 	}
 	return unix.ByteSliceToString(name.Release[:])
 }
 
-// commit is what this program was built from, with a mark where files had been
-// changed.
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	revision, modified := "unknown", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = "+changes"
-		}
-	}
-	return revision + modified
-}
-
+// firstLine is empty where there is no such file.
 func firstLine(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "unknown"
+		return ""
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	return line

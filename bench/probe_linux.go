@@ -27,7 +27,7 @@ func Probe(ctx context.Context, engines []plan.Engine) ([]Availability, error) {
 	defer lab.close()
 	var all []Availability
 	for _, e := range engines {
-		err := lab.prepare(ctx, preparation{Engine: e, Receivers: 1})
+		_, err := lab.prepare(ctx, preparation{Engine: e, Receivers: 1})
 		if ctx.Err() != nil {
 			return all, ErrInterrupted
 		}

@@ -5,6 +5,7 @@ import (
 
 	"umroute/bench/plan"
 	"umroute/bench/result"
+	"umroute/bench/search"
 )
 
 // request is what the lab is asked, one line of JSON each.
@@ -26,10 +27,28 @@ type measurement struct {
 	Row      plan.Row      `json:"row"`
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`
+	Width    float64       `json:"width"`  // of a search
+	Trials   int           `json:"trials"` // likewise
 }
 
-// answer is what the lab says to each.
+// goals are those of a search: the partial drop rate first, whose trials say
+// where the other may be.
+func (m measurement) goals() []search.Goal {
+	return []search.Goal{
+		{Loss: partialLoss, Width: m.Width, Trials: m.Trials},
+		{Loss: 0, Width: m.Width, Trials: m.Trials},
+	}
+}
+
+// partialLoss is what a partial drop rate allows.
+const partialLoss = 0.005
+
+// answer is what the lab says to each. Samples that were taken come with an
+// error as well.
 type answer struct {
-	Error  string         `json:"error,omitempty"`
-	Sample *result.Sample `json:"sample,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Ended   bool            `json:"ended,omitempty"` // the engine: it can do no more
+	Samples []result.Sample `json:"samples,omitempty"`
+	// Link is that of the sender of an engine that is prepared.
+	Link result.LinkFacts `json:"link"`
 }

@@ -20,31 +20,40 @@ const (
 // prove sees to it that what is measured works, with all receivers.
 func (s *stage) prove(v6 bool) error {
 	// Two flows, so that a table with room for one does not pass.
-	row := plan.Row{Oifs: len(s.topology.Receivers()), Size: 512, Flows: 2,
-		Sender: plan.Plain, Receiver: plan.Plain, Rate: proofRate, IPv6: v6}
+	return s.settle(plan.Row{Oifs: len(s.topology.Receivers()), Size: 512, Flows: 2, IPv6: v6})
+}
+
+// settle sends a little of a row's traffic again and again, until all of it
+// comes through.
+func (s *stage) settle(r plan.Row) error {
+	r.Sender, r.Receiver, r.Rate, r.Find = plan.Plain, plan.Plain, proofRate, ""
+	r.Size = max(r.Size, plan.MinSize)
 	for deadline := time.Now().Add(proofPatience); ; {
-		r, err := s.attempt(row)
+		report, err := s.attempt(r)
 		if err != nil {
 			return err
 		}
-		faults := r.Corrupt + r.Foreign + r.WrongTTL + r.WrongFrom + r.Duplicates + r.Reordered
-		if r.Lost == 0 && faults == 0 && r.Sent > 0 {
+		faults := report.Corrupt + report.Foreign + report.WrongTTL + report.WrongFrom +
+			report.Duplicates + report.Reordered
+		if report.Lost == 0 && faults == 0 && report.Sent > 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("of %d datagrams to %d receivers, %d were lost, and %d arrived "+
-				"that were not as they should be", r.Sent, row.Oifs, r.Lost, faults)
+				"that were not as they should be", report.Sent, r.Oifs, report.Lost, faults)
 		}
 	}
 }
 
-func (s *stage) attempt(row plan.Row) (flood.Report, error) {
-	f, err := s.flood(row)
+// attempt sends for long enough that each flow has its turn.
+func (s *stage) attempt(r plan.Row) (flood.Report, error) {
+	f, err := s.open(r, false)
 	if err != nil {
 		return flood.Report{}, err
 	}
 	defer f.Close()
 	f.Start()
-	time.Sleep(proofLength)
+	turns := float64(2 * max(r.Flows, 10))
+	time.Sleep(max(proofLength, time.Duration(turns/r.Rate*float64(time.Second))))
 	return f.Stop()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"umroute/bench/plan"
@@ -17,21 +18,27 @@ type Options struct {
 	Engines  []plan.Engine
 	Rows     []plan.Row
 	Repeats  int           // samples of each row by each engine, 1 or more
-	Duration time.Duration // that a sample measures
+	Duration time.Duration // that a sample, or a trial of a search, measures
 	Warmup   time.Duration // before that
 	Limit    time.Duration // of the whole; what is not measured then is left out. 0: none
-	Progress io.Writer     // what is being done; nil discards it
+	// Width and Trials are those of a search.Goal; 0: 0.05 and 3.
+	Width  float64
+	Trials int
+
+	Progress io.Writer // what is being done; nil discards it
+	Live     bool      // Progress is a terminal: one line that changes
+	Records  io.Writer // gets each record when it is there; nil discards them
+	Version  string    // of this program, for the records
+	Command  []string  // likewise
 }
 
 // Outcome is what was measured.
 type Outcome struct {
+	Machine result.Machine
 	Samples []result.Sample
-	Facts   []result.Fact
-	Missing []Missing
+	Missing []result.Missing
+	End     result.End
 }
-
-// Missing is something that was not measured.
-type Missing struct{ What, Why string }
 
 // ErrInterrupted is what Run returns where its context ends it. The outcome
 // holds what was measured until then.
@@ -40,11 +47,13 @@ var ErrInterrupted = errors.New("interrupted: not everything was measured")
 // session is a run under way.
 type session struct {
 	Options
-	lab     *client
-	outcome Outcome
-	started time.Time
-	longest time.Duration   // that all engines together took for a row
-	told    map[string]bool // what was left out in an earlier round
+	lab      *client
+	outcome  Outcome
+	started  time.Time
+	longest  time.Duration   // that all engines together took for a row
+	told     map[string]bool // what was left out in an earlier round
+	progress *progress
+	writing  error // why records can no longer be written
 }
 
 // Run measures. Where it fails the outcome holds what it had until then.
@@ -54,24 +63,70 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	}
 	runtime.LockOSThread() // the lab ends with this thread
 	defer runtime.UnlockOSThread()
-	if o.Progress == nil {
-		o.Progress = io.Discard
-	}
-	s := &session{Options: o, started: time.Now(), told: make(map[string]bool)}
-	s.outcome.Facts = facts()
-	if err := s.open(); err != nil {
-		return s.outcome, err
-	}
-	defer s.lab.close()
-	err := s.prepare(ctx)
-	if err == nil {
-		err = s.measure(ctx)
-	}
+	s := newSession(o)
+	err := s.run(ctx)
 	// Whatever else went wrong then did so for that reason.
 	if ctx.Err() != nil {
 		err = ErrInterrupted
 	}
-	return s.outcome, err
+	s.end(err)
+	return s.outcome, errors.Join(err, s.writing)
+}
+
+func newSession(o Options) *session {
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	if o.Width == 0 {
+		o.Width = 0.05
+	}
+	if o.Trials == 0 {
+		o.Trials = 3
+	}
+	s := &session{Options: o, started: time.Now(), told: make(map[string]bool),
+		progress: newProgress(o)}
+	s.outcome.Machine = machine(o)
+	return s
+}
+
+func (s *session) run(ctx context.Context) error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer s.lab.close()
+	err := s.prepare(ctx)
+	// The links are known now.
+	s.record(result.Record{Machine: &s.outcome.Machine})
+	for i := range s.outcome.Missing {
+		s.record(result.Record{Missing: &s.outcome.Missing[i]})
+	}
+	if err != nil {
+		return err
+	}
+	return s.measure(ctx)
+}
+
+// record writes one. What was measured matters more than a full disk.
+func (s *session) record(r result.Record) {
+	if s.Records == nil || s.writing != nil {
+		return
+	}
+	if err := result.Write(s.Records, r); err != nil {
+		s.writing = fmt.Errorf("write records: %w", err)
+		s.progress.say("%v\n", s.writing)
+	}
+}
+
+// end says how it went.
+func (s *session) end(err error) {
+	s.progress.clear()
+	e := result.End{Elapsed: time.Since(s.started).Seconds(), Samples: len(s.outcome.Samples),
+		Interrupted: errors.Is(err, ErrInterrupted), Warnings: result.Warnings(s.outcome.Samples)}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	s.outcome.End = e
+	s.record(result.Record{End: &e})
 }
 
 // Validate says what cannot be measured like that.
@@ -84,6 +139,8 @@ func (o Options) Validate() error {
 	case o.Duration < time.Millisecond || o.Warmup < 0 || o.Limit < 0:
 		return fmt.Errorf("duration %v, warm-up %v, limit %v: not all are possible",
 			o.Duration, o.Warmup, o.Limit)
+	case !(o.Width >= 0 && o.Width < 1) || o.Trials < 0:
+		return fmt.Errorf("width %v, %d trials: not possible", o.Width, o.Trials)
 	}
 	for _, r := range o.Rows {
 		if err := r.Validate(); err != nil {
@@ -105,27 +162,25 @@ func (s *session) open() (err error) {
 
 // leaveOut tells at once what will be missing.
 func (s *session) leaveOut(what string, why error) {
-	s.outcome.Missing = append(s.outcome.Missing, Missing{what, why.Error()})
-	fmt.Fprintf(s.Progress, "without %s: %v\n", what, why)
+	m := result.Missing{What: what, Why: why.Error()}
+	s.outcome.Missing = append(s.outcome.Missing, m)
+	s.progress.say("without %s: %v\n", what, why)
+	if s.progress.started() {
+		s.record(result.Record{Missing: &m})
+	}
 }
 
 // prepare starts the engines, and leaves out those that do not work here.
 func (s *session) prepare(ctx context.Context) error {
 	var ready []plan.Engine
 	for _, e := range s.Engines {
-		p := preparation{Engine: e}
-		// As many receivers as the widest row needs serve the others as well.
-		for _, r := range s.Rows {
-			if err := r.Fits(e); err == nil {
-				p.Receivers, p.IPv6 = max(p.Receivers, r.Oifs), p.IPv6 || r.IPv6
-			}
-		}
-		if p.Receivers == 0 {
-			s.leaveOut(e.String(), errors.New("it can do none of the rows"))
+		p, err := s.preparation(e)
+		if err != nil {
+			s.leaveOut(e.String(), err)
 			continue
 		}
-		fmt.Fprintf(s.Progress, "starting %s with %d receivers\n", e, p.Receivers)
-		err := s.lab.prepare(ctx, p)
+		s.progress.say("starting %s with %d receivers\n", e, p.Receivers)
+		link, err := s.lab.prepare(ctx, p)
 		if ctx.Err() != nil || errors.Is(err, errLab) {
 			return err
 		}
@@ -133,6 +188,7 @@ func (s *session) prepare(ctx context.Context) error {
 			s.leaveOut(e.String(), err)
 			continue
 		}
+		s.outcome.Machine.Note(e.Link, link)
 		ready = append(ready, e)
 	}
 	if s.Engines = ready; len(ready) == 0 {
@@ -141,19 +197,42 @@ func (s *session) prepare(ctx context.Context) error {
 	return nil
 }
 
+// preparation is what an engine needs for all rows that it can do: as many
+// receivers as the widest row needs serve the others as well.
+func (s *session) preparation(e plan.Engine) (preparation, error) {
+	p := preparation{Engine: e}
+	var why error
+	for _, r := range s.Rows {
+		err := r.Fits(e)
+		if err == nil {
+			p.Receivers, p.IPv6 = max(p.Receivers, r.Oifs), p.IPv6 || r.IPv6
+		} else if why == nil {
+			why = err
+		}
+	}
+	if p.Receivers == 0 {
+		return p, fmt.Errorf("it can do none of the rows: %w", why)
+	}
+	if need := result.MemoryFor(p.Receivers); s.outcome.Machine.Memory > 0 &&
+		need > s.outcome.Machine.Memory {
+		return p, fmt.Errorf("%d receivers need about %d MiB of memory", p.Receivers, need>>20)
+	}
+	return p, nil
+}
+
 // measure takes the samples: the engines in turn for each row, and then all of
 // it again, so that a disturbance meets few samples of each.
 func (s *session) measure(ctx context.Context) error {
+	s.progress.start(s)
 	for round := range s.Repeats {
-		fmt.Fprintf(s.Progress, "round %d of %d: %d rows, %d engines, %.0f s so far\n", round+1,
-			s.Repeats, len(s.Rows), len(s.Engines), time.Since(s.started).Seconds())
+		s.progress.round(round+1, len(s.Rows), len(s.Engines))
 		for _, r := range s.Rows {
 			if s.Limit > 0 && time.Since(s.started)+s.longest > s.Limit {
 				s.leaveOut(fmt.Sprintf("the rest of round %d", round+1),
 					fmt.Errorf("the time of %v is over", s.Limit))
 				return nil
 			}
-			if err := s.compare(ctx, r); err != nil {
+			if err := s.compare(ctx, r, round+1); err != nil {
 				return err
 			}
 		}
@@ -163,15 +242,21 @@ func (s *session) measure(ctx context.Context) error {
 
 // compare takes one sample of a row by each engine. Only what ends the run is
 // an error.
-func (s *session) compare(ctx context.Context, r plan.Row) error {
+func (s *session) compare(ctx context.Context, r plan.Row, round int) error {
 	began := time.Now()
-	for _, e := range s.Engines {
+	for _, e := range slices.Clone(s.Engines) {
 		err := r.Fits(e)
 		if err == nil {
-			err = s.take(ctx, e, r)
+			s.progress.next(e, r)
+			err = s.take(ctx, e, r, round)
 		}
 		if ctx.Err() != nil || errors.Is(err, errLab) {
 			return err
+		}
+		if errors.Is(err, errEnded) {
+			s.leaveOut(e.String(), err)
+			s.Engines = slices.DeleteFunc(s.Engines, func(o plan.Engine) bool { return o == e })
+			continue
 		}
 		what := fmt.Sprintf("%s, %s", e, describe(r))
 		if err != nil && !s.told[what] {
@@ -180,30 +265,22 @@ func (s *session) compare(ctx context.Context, r plan.Row) error {
 		}
 	}
 	s.longest = max(s.longest, time.Since(began))
+	if len(s.Engines) == 0 {
+		return errors.New("no engine is left")
+	}
 	return nil
 }
 
-// take takes one sample.
-func (s *session) take(ctx context.Context, e plan.Engine, r plan.Row) error {
-	sample, err := s.lab.measure(ctx, measurement{
-		Engine: e, Row: r, Warmup: s.Warmup, Duration: s.Duration,
-	})
-	if err != nil {
-		return err
+// take takes the samples of one round of a row by an engine. What was taken
+// before an error is kept.
+func (s *session) take(ctx context.Context, e plan.Engine, r plan.Row, round int) error {
+	samples, err := s.lab.measure(ctx, measurement{Engine: e, Row: r, Warmup: s.Warmup,
+		Duration: s.Duration, Width: s.Width, Trials: s.Trials})
+	for i := range samples {
+		samples[i].Round = round
+		measured := samples[i].Measured()
+		s.record(result.Record{Sample: &measured})
 	}
-	s.outcome.Samples = append(s.outcome.Samples, sample)
-	return nil
-}
-
-// describe names a row in a sentence.
-func describe(r plan.Row) string {
-	text := fmt.Sprintf("%d B to %d, %d flows, %s to %s",
-		r.Size, r.Oifs, r.Flows, r.Sender, r.Receiver)
-	if r.IPv6 {
-		text += ", IPv6"
-	}
-	if r.Rate > 0 {
-		text += fmt.Sprintf(", %g/s", r.Rate)
-	}
-	return text
+	s.outcome.Samples = append(s.outcome.Samples, samples...)
+	return err
 }

@@ -14,12 +14,21 @@ type Router interface {
 	// Route lets flows that come from the sender go to the first oifs receivers,
 	// and nowhere else, from now on.
 	Route(flows []mgm.Flow, oifs int) error
-	// Dropped counts what the router has dropped so far, by reason.
-	Dropped() (map[string]uint64, error)
+	// Counters counts so far.
+	Counters() (Counters, error)
+	// Membership says whether the router learns from the hosts what they want, so
+	// that Route does nothing.
+	Membership() bool
 	// PID is the router's process, 0 if the kernel routes.
 	PID() int
 	// Close ends the router and removes its devices.
 	Close() error
+}
+
+// Counters is what a router says of itself.
+type Counters struct {
+	Dropped map[string]uint64 // packets, by reason
+	Allocs  *uint64           // allocations from its heap; nil where it does not know
 }
 
 // UnusedFlows is how many entries each router's table holds besides.
@@ -28,18 +37,25 @@ const UnusedFlows = 1000
 // Start makes a topology and starts the engine in it. Close both, the router
 // first.
 func Start(e plan.Engine, receivers int) (*topology.Topology, Router, error) {
+	make := topology.New
 	if e.Link == plan.LinkVeth {
-		t, err := topology.NewVeth(receivers)
-		if err != nil {
-			return nil, nil, err
-		}
-		return withRouter(t, func() (Router, error) { return startKernel(t) })
+		make = topology.NewVeth
 	}
-	t, err := topology.New(receivers)
+	t, err := make(receivers)
 	if err != nil {
 		return nil, nil, err
 	}
-	return withRouter(t, func() (Router, error) { return startProcess(e, t) })
+	return withRouter(t, func() (Router, error) {
+		switch {
+		case e.External():
+			return startExternal(e, t)
+		case e.Name == plan.Kernel:
+			return startKernel(t)
+		case e.Name == plan.Router:
+			return startProduct(t, Membership{})
+		}
+		return startProcess(e, t)
+	})
 }
 
 func withRouter(t *topology.Topology, start func() (Router, error)) (
@@ -55,11 +71,12 @@ func withRouter(t *topology.Topology, start func() (Router, error)) (
 // Group is the group of flow i of a measurement: 239.7.0.1 or ff15::7:1, and
 // so on.
 func Group(i int, v6 bool) netip.Addr {
+	n := 7<<16 + i + 1
 	if v6 {
-		return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x15, 13: 7, 14: byte((i + 1) >> 8),
-			15: byte(i + 1)})
+		return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x15, 12: byte(n >> 24), 13: byte(n >> 16),
+			14: byte(n >> 8), 15: byte(n)})
 	}
-	return netip.AddrFrom4([4]byte{239, 7, byte((i + 1) >> 8), byte(i + 1)})
+	return netip.AddrFrom4([4]byte{239, byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
 // unusedFlows are in the table as others' flows would be.

@@ -27,6 +27,9 @@ func startKernel(t *topology.Topology) (Router, error) {
 	}
 	k := new(kernel)
 	err := t.Router.Do(func() error {
+		if err := forwardUnicast(); err != nil {
+			return err
+		}
 		for family := range k.sockets {
 			if err := k.open(family, len(t.Hosts)); err != nil {
 				return err
@@ -45,6 +48,16 @@ func startKernel(t *topology.Topology) (Router, error) {
 		}
 	}
 	return k, nil
+}
+
+// forwardUnicast turns unicast forwarding on in this thread's namespace.
+func forwardUnicast() error {
+	for _, path := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+		if err := os.WriteFile("/proc/sys/net/"+path, []byte("1"), 0); err != nil {
+			return fmt.Errorf("turn unicast forwarding on: %w", err)
+		}
+	}
+	return nil
 }
 
 // open makes this thread's namespace a multicast router of one family, with
@@ -101,8 +114,11 @@ func (k *kernel) Route(flows []mgm.Flow, oifs int) error {
 	return nil
 }
 
-// Dropped implements Router: the kernel counts no reasons by router.
-func (k *kernel) Dropped() (map[string]uint64, error) { return nil, nil }
+// Counters implements Router: the kernel counts no reasons by router.
+func (k *kernel) Counters() (Counters, error) { return Counters{}, nil }
+
+// Membership implements Router.
+func (k *kernel) Membership() bool { return false }
 
 // PID implements Router.
 func (k *kernel) PID() int { return 0 }

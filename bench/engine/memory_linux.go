@@ -75,7 +75,8 @@ func (l *Loop) Stop() (flood.Report, error) {
 	err := <-l.ended
 	c := l.Counters()
 	r := flood.Report{Sent: c.Sent, Delivered: c.Delivered}
-	r.Lost = c.Sent*uint64(len(l.outputs)) - c.Delivered
+	r.Expected = c.Sent * uint64(len(l.outputs))
+	r.Lost = r.Expected - c.Delivered
 	return r, err
 }
 

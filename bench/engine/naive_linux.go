@@ -25,7 +25,7 @@ type naive struct {
 
 func newNaive() *naive { return &naive{flows: make(map[mgm.Flow]int)} }
 
-func (n *naive) add(_ uint32, device tun.Device) error {
+func (n *naive) add(_ uint32, device tun.Device, _ []netip.Prefix) error {
 	n.mu.Lock()
 	n.devices = append(n.devices, device)
 	n.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	"umroute/bench/plan"
 	"umroute/bench/topology"
 	"umroute/mgm"
+	"umroute/tun/netns"
 )
 
 // RouterCommand is the first argument that a program starts itself with to be
@@ -46,12 +47,16 @@ type request struct {
 type start struct {
 	Engine plan.Engine `json:"engine"`
 	Ports  []port      `json:"ports"`
+	// Namespace is the descriptor of the router's own, 0 where the hosts' are
+	// given.
+	Namespace int `json:"namespace,omitempty"`
 }
 
 // answer is what it says.
 type answer struct {
 	Error   string            `json:"error,omitempty"`
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
+	Allocs  uint64            `json:"allocs"`
 }
 
 // process is a router in a process of its own.
@@ -77,19 +82,24 @@ func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
 	// What it prints, it prints when it ends: see failure.
 	p.command.Stderr = &p.complaint
 	asked := start{Engine: e}
+	var namespaces []*netns.Namespace
 	for i, h := range t.Hosts {
-		namespace, err := os.Open(h.Namespace.Path())
-		if err != nil {
-			ours.Close()
-			return nil, err
-		}
-		defer namespace.Close()
-		p.command.ExtraFiles = append(p.command.ExtraFiles, namespace)
 		// The router opens the devices itself, as the product does.
 		asked.Ports = append(asked.Ports, port{
 			Descriptor: firstNamespace + i, Addresses: h.Gateways, Peer: h.Addresses,
 		})
+		namespaces = append(namespaces, h.Namespace)
 	}
+	if t.Router != nil {
+		asked.Namespace, namespaces = firstNamespace, []*netns.Namespace{t.Router}
+	}
+	inherited, err := open(namespaces)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer closeAll(inherited)
+	p.command.ExtraFiles = append(p.command.ExtraFiles, inherited...)
 	if err := p.command.Start(); err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start a router: %w", err)
@@ -100,6 +110,26 @@ func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// open opens namespaces for a process to inherit.
+func open(namespaces []*netns.Namespace) ([]*os.File, error) {
+	var files []*os.File
+	for _, namespace := range namespaces {
+		file, err := os.Open(namespace.Path())
+		if err != nil {
+			closeAll(files)
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		file.Close()
+	}
 }
 
 // connection makes a pair of sockets, one of them to be inherited.
@@ -125,11 +155,14 @@ func (p *process) Route(flows []mgm.Flow, oifs int) error {
 	return err
 }
 
-// Dropped implements Router.
-func (p *process) Dropped() (map[string]uint64, error) {
+// Counters implements Router.
+func (p *process) Counters() (Counters, error) {
 	reply, err := p.ask(request{})
-	return reply.Dropped, err
+	return Counters{Dropped: reply.Dropped, Allocs: &reply.Allocs}, err
 }
+
+// Membership implements Router.
+func (p *process) Membership() bool { return false }
 
 // PID implements Router.
 func (p *process) PID() int { return p.command.Process.Pid }

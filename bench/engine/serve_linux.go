@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/metrics"
 
 	"umroute/bench/plan"
 	"umroute/bench/topology"
@@ -24,7 +25,7 @@ type port struct {
 
 // forwarder is what a router process runs. Index i+1 stands for port i.
 type forwarder interface {
-	add(index uint32, device tun.Device) error
+	add(index uint32, device tun.Device, addresses []netip.Prefix) error
 	route(f mgm.Flow, oifs int) error
 	dropped() map[string]uint64
 }
@@ -59,7 +60,7 @@ func serve() error {
 		}
 		var reply answer
 		if asked.Start != nil {
-			engine, err = open(*asked.Start)
+			engine, err = begin(*asked.Start)
 		} else {
 			reply, err = obey(engine, asked)
 		}
@@ -81,11 +82,21 @@ func obey(engine forwarder, asked request) (answer, error) {
 			return answer{}, flowError(f, err)
 		}
 	}
-	return answer{Dropped: engine.dropped()}, nil
+	return answer{Dropped: engine.dropped(), Allocs: allocations()}, nil
 }
 
-// open starts an engine and opens its devices.
-func open(s start) (forwarder, error) {
+// allocations is how many this process has made from its heap.
+func allocations() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// begin starts an engine and opens its devices.
+func begin(s start) (forwarder, error) {
+	if s.Namespace != 0 {
+		return newRelay(s)
+	}
 	engine, err := newForwarder(s.Engine)
 	if err != nil {
 		return nil, err
@@ -104,7 +115,7 @@ func open(s start) (forwarder, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := engine.add(uint32(i+1), link); err != nil {
+		if err := engine.add(uint32(i+1), link, p.Addresses); err != nil {
 			return nil, err
 		}
 	}
@@ -128,6 +139,8 @@ func newForwarder(e plan.Engine) (forwarder, error) {
 		return newUmroute(), nil
 	case plan.Naive:
 		return newNaive(), nil
+	case plan.Netstack:
+		return newNetstack()
 	}
 	return nil, fmt.Errorf("engine %s is no process", e)
 }

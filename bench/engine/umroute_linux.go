@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 
 	"umroute/mgm"
@@ -21,7 +22,7 @@ func (u umroute) attach(index uint32, device tun.Device) (*routing.Interface, er
 	})
 }
 
-func (u umroute) add(index uint32, device tun.Device) error {
+func (u umroute) add(index uint32, device tun.Device, _ []netip.Prefix) error {
 	i, err := u.attach(index, device)
 	if err != nil {
 		return err

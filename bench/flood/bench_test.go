@@ -13,7 +13,7 @@ func BenchmarkFill(b *testing.B) {
 			b.Run(fmt.Sprintf("size=%d/segment=%v", size, segment), func(b *testing.B) {
 				c := Config{Groups: groups4, Port: 5000, Source: source4, Size: size,
 					Segment: segment}
-				s := newSource(c, -1, 1)
+				s := newSource(c, c.Groups, -1, 1)
 				now := time.Now()
 				for b.Loop() {
 					if _, err := s.fill(turn, now); err != nil {
@@ -31,7 +31,7 @@ func BenchmarkTake(b *testing.B) {
 	for _, size := range []int{64, 512, 1400} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
 			j, s := newJudge()
-			j.config.Size, s.inspecting = size, false
+			j.sizes, s.inspecting = []int{size}, false
 			m := message{data: datagram(b, 77, 0, 9, size)}
 			now := time.Now()
 			for b.Loop() {

@@ -2,7 +2,9 @@ package flood
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
 
 	"umroute/bench/load"
 )
@@ -16,27 +18,47 @@ const TTL = 8
 // turn is how many datagrams one call sends.
 const turn = 32
 
+// Unlimited is the rate of a source that never waits.
+var Unlimited = math.Inf(1)
+
 // Config describes traffic.
 type Config struct {
-	Groups  []netip.Addr // one for each flow
+	Groups []netip.Addr // one for each flow; the receivers are members: see Join
+	// Unicast is how many flows follow those of the groups that go to one
+	// receiver each, to each receiver in turn.
+	Unicast int
 	Port    uint16
 	Source  netip.Addr
-	Size    int     // UDP payload, load.MinSize to 1452 bytes
-	Rate    float64 // datagrams per second over all flows; 0: a closed loop
-	Window  int     // of a closed loop; 0: DefaultWindow. Small buffers narrow it.
-	Segment bool    // send with UDP_SEGMENT
-	GRO     bool    // receive with UDP_GRO
+	Size    int   // UDP payload, load.MinSize to MaxSize bytes
+	Mix     []int // in the place of Size: sizes by turns
+	// Rate is datagrams per second over all flows; 0 is a closed loop.
+	Rate   float64
+	Burst  bool // send at the rate in bursts of 32
+	Window int  // of a closed loop; 0: DefaultWindow. Small buffers narrow it.
+
+	Segment       bool // send with UDP_SEGMENT; not with Mix
+	GRO           bool // receive with UDP_GRO
+	SingleSend    bool // send one datagram a call
+	SingleReceive bool // receive one datagram a call
+	// Rewritten says that the router changes source and TTL, so that what comes
+	// tells nothing.
+	Rewritten bool
 }
 
 func (c Config) validate() error {
 	switch {
-	case len(c.Groups) == 0 || len(c.Groups) > maxFlows:
-		return fmt.Errorf("%d flows: not from 1 to %d", len(c.Groups), maxFlows)
-	case c.Size < load.MinSize || c.Size > maxSize:
-		return fmt.Errorf("size %d is not from %d to %d", c.Size, load.MinSize, maxSize)
+	case c.flows() == 0 || c.flows() > maxFlows || c.Unicast < 0:
+		return fmt.Errorf("%d flows: not from 1 to %d", c.flows(), maxFlows)
 	case c.Port == 0 || !(c.Rate >= 0) || c.Window < 0:
 		return fmt.Errorf("port %d, rate %v, window %d: not all are possible",
 			c.Port, c.Rate, c.Window)
+	case c.Segment && (len(c.Mix) > 0 || c.SingleSend):
+		return fmt.Errorf("UDP_SEGMENT needs one size, and many datagrams a call")
+	}
+	for _, size := range c.sizes() {
+		if size < load.MinSize || size > MaxSize {
+			return fmt.Errorf("size %d is not from %d to %d", size, load.MinSize, MaxSize)
+		}
 	}
 	for _, g := range c.Groups {
 		if !g.IsMulticast() || g.Is4() != c.Source.Is4() || g.Is4In6() {
@@ -46,17 +68,40 @@ func (c Config) validate() error {
 	return nil
 }
 
-// maxSize is what an Ethernet frame can carry over IPv6.
-const maxSize = 1452
+// MaxSize is the largest UDP payload that an Ethernet frame carries, over IPv4.
+const MaxSize = 1472
 
-// run is how many datagrams of one flow follow one another: what one message
-// holds.
-func (c Config) run() int {
+func (c Config) flows() int { return len(c.Groups) + c.Unicast }
+
+// sizes are those of the datagrams, by turns.
+func (c Config) sizes() []int {
+	if len(c.Mix) > 0 {
+		return c.Mix
+	}
+	return []int{c.Size}
+}
+
+func (c Config) largest() int { return slices.Max(c.sizes()) }
+
+// perMessage is how many datagrams of one flow follow one another: what one
+// message holds.
+func (c Config) perMessage() int {
 	if c.Segment {
 		return turn
 	}
 	return 1
 }
+
+// perCall is how many datagrams one call sends.
+func (c Config) perCall() int {
+	if c.SingleSend {
+		return 1
+	}
+	return turn
+}
+
+// paced says whether there is a rate to hold, so that latencies mean something.
+func (c Config) paced() bool { return c.Rate > 0 && c.Rate != Unlimited }
 
 // numbering tells how datagrams of several flows are numbered: all together,
 // as they are sent, and in each flow without gaps.
@@ -73,8 +118,14 @@ func (g numbering) number(flow, sequence uint64) uint64 {
 	return (sequence/g.run*g.flows+flow)*g.run + sequence%g.run
 }
 
+// of gives how many of the first n datagrams, in whole messages, are of a flow.
+func (g numbering) of(flow, n uint64) uint64 {
+	messages := n / g.run
+	return (messages + g.flows - 1 - flow) / g.flows * g.run
+}
+
 // maxFlows is how many a stream ID has room for.
-const maxFlows = 1 << 10
+const maxFlows = 1 << 17
 
 // streamOf names one flow of one run.
 func streamOf(run, flow uint64) load.StreamID { return load.StreamID(run*maxFlows + flow) }

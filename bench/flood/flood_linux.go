@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +23,9 @@ type Counters struct{ Sent, Delivered uint64 }
 // Report is the account of a whole run.
 type Report struct {
 	Sent       uint64  `json:"sent"`
+	Expected   uint64  `json:"expected"`  // by all sinks together
 	Delivered  uint64  `json:"delivered"` // by all sinks together
-	Lost       uint64  `json:"lost"`      // likewise; of Sent times the sinks
+	Lost       uint64  `json:"lost"`      // of Expected
 	Reordered  uint64  `json:"reordered"`
 	Duplicates uint64  `json:"duplicates"`
 	Late       uint64  `json:"late"` // too old to tell which of the two
@@ -72,10 +74,13 @@ func New(c Config, t *topology.Topology, n int) (*Flood, error) {
 	// Random, so that stragglers of an earlier run are known as such.
 	run := rand.Uint64() / maxFlows
 	f := &Flood{config: c, room: -1, quit: -1}
-	f.judge = &judge{config: c, run: run,
-		numbering: numbering{uint64(len(c.Groups)), uint64(c.run())}}
-	if c.Rate > 0 {
-		f.judge.latency = newLatencies()
+	f.judge = &judge{config: c, run: run, sizes: c.sizes(),
+		numbering: numbering{uint64(c.flows()), uint64(c.perMessage())}}
+	if c.paced() {
+		f.judge.times = newTimes(n)
+		if n > 1 {
+			f.judge.copies = &copies{outputs: n}
+		}
 	}
 	if err := f.open(t, n, run); err != nil {
 		f.Close()
@@ -86,23 +91,33 @@ func New(c Config, t *topology.Topology, n int) (*Flood, error) {
 
 func (f *Flood) open(t *topology.Topology, n int, run uint64) error {
 	// The sinks first: what the source sends early must find them.
-	for _, h := range t.Receivers()[:n] {
+	destinations := slices.Clone(f.config.Groups)
+	for i, h := range t.Receivers()[:n] {
 		fd, err := inside(h, f.config, sinkSocket)
 		if err != nil {
 			return err
 		}
-		f.sinks = append(f.sinks, newSink(fd, len(f.config.Groups)))
+		f.sinks = append(f.sinks, newSink(i, fd, f.config.flows()))
+		if f.judge.copies != nil {
+			if err := setOptions(fd, option{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}); err != nil {
+				return err
+			}
+		}
 		size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 		if err != nil {
 			return fmt.Errorf("read the size of a receive buffer: %w", err)
 		}
-		f.config.Window = windowFor(f.config.Window, size, f.config.Size)
+		f.config.Window = windowFor(f.config.Window, size, f.config.largest())
+	}
+	for i := range f.config.Unicast {
+		to := t.Receivers()[i%n].Address(f.config.Source.Is6())
+		destinations = append(destinations, to)
 	}
 	fd, err := inside(t.Sender(), f.config, sourceSocket)
 	if err != nil {
 		return err
 	}
-	f.source = newSource(f.config, fd, run)
+	f.source = newSource(f.config, destinations, fd, run)
 	for _, event := range []*int{&f.room, &f.quit} {
 		if *event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 			return fmt.Errorf("make an eventfd: %w", err)
@@ -155,15 +170,31 @@ func (f *Flood) Stop() (Report, error) {
 	return f.report(), err
 }
 
+// Times gives the times after Stop; nil without a rate.
+func (f *Flood) Times() *Times { return f.judge.times }
+
+// expected is how many of the first sent datagrams a sink should get.
+func (f *Flood) expected(s *sink, sent uint64) uint64 {
+	n := sent
+	for i := range f.config.Unicast {
+		if i%len(f.sinks) != s.number {
+			n -= f.judge.numbering.of(uint64(len(f.config.Groups)+i), sent)
+		}
+	}
+	return n
+}
+
 func (f *Flood) report() Report {
 	r := Report{Sent: f.source.next, Stalls: f.stalls, Window: f.config.Window,
-		Latency: f.judge.latency.summary()}
+		Latency: f.judge.times.summary()}
 	for _, n := range f.source.failed {
 		r.Retried += n
 	}
 	for _, s := range f.sinks {
 		r.Delivered += s.received
-		r.Lost += s.lost(r.Sent)
+		expected := f.expected(s, r.Sent)
+		r.Expected += expected
+		r.Lost += s.lost(expected)
 		r.Overflows += overflows(s.fd)
 		r.Corrupt += s.corrupt
 		r.Foreign += s.foreign

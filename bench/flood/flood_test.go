@@ -73,7 +73,7 @@ var (
 // newJudge expects two flows of 64 bytes.
 func newJudge() (*judge, *sink) {
 	c := Config{Groups: groups4, Port: 5000, Source: source4, Size: 64}
-	return &judge{config: c, run: 77, numbering: numbering{2, 1}}, newSink(-1, 2)
+	return &judge{config: c, run: 77, sizes: c.sizes(), numbering: numbering{2, 1}}, newSink(0, -1, 2)
 }
 
 func datagram(t testing.TB, run, flow, sequence uint64, size int) []byte {
@@ -178,7 +178,7 @@ func TestJudgeOrder(t *testing.T) {
 // TestJudgeSegments takes several datagrams as UDP_GRO gives them.
 func TestJudgeSegments(t *testing.T) {
 	j, s := newJudge()
-	j.latency = newLatencies()
+	j.times = newTimes(1)
 	var data []byte
 	for n := range uint64(5) {
 		data = append(data, datagram(t, 77, 0, n, 64)...)
@@ -188,7 +188,7 @@ func TestJudgeSegments(t *testing.T) {
 	if s.received != 5 || s.flows[0].Highest != 4 || s.corrupt != 0 {
 		t.Errorf("received %d up to %d, corrupt %d", s.received, s.flows[0].Highest, s.corrupt)
 	}
-	if l := j.latency.summary(); l.P50.Round(10) != 2000 || l.Max.Round(10) != 2000 {
+	if l := j.times.summary(); l.P50.Round(10) != 2000 || l.Max.Round(10) != 2000 {
 		t.Errorf("latency %+v, want 2µs", l)
 	}
 	// A segment size that is wrong cannot go unnoticed.
@@ -201,7 +201,7 @@ func TestJudgeSegments(t *testing.T) {
 // TestTakeAllocates holds that accounting takes no memory.
 func TestTakeAllocates(t *testing.T) {
 	j, s := newJudge()
-	j.latency = newLatencies()
+	j.times = newTimes(1)
 	m := message{data: datagram(t, 77, 0, 9, 64), ttl: TTL - 1, from: source4}
 	if n := testing.AllocsPerRun(100, func() { j.take(s, m, time.Unix(2, 0)) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -231,7 +231,7 @@ func TestValidate(t *testing.T) {
 		"no multicast":   func(c *Config) { c.Groups = []netip.Addr{source4} },
 		"another family": func(c *Config) { c.Source = netip.MustParseAddr("fd00::1") },
 		"too small":      func(c *Config) { c.Size = 31 },
-		"too large":      func(c *Config) { c.Size = 1453 },
+		"too large":      func(c *Config) { c.Size = MaxSize + 1 },
 		"no port":        func(c *Config) { c.Port = 0 },
 		"negative rate":  func(c *Config) { c.Rate = -1 },
 	} {

@@ -18,9 +18,11 @@ const inspected = 5000
 // sink is one receiver's account.
 type sink struct {
 	fd         int
+	number     int // among the outputs, from 0
 	flows      []load.Sequence
 	reached    uint64 // one more than the highest number that came
 	received   uint64 // intact, duplicates included
+	different  uint64 // of these, without duplicates
 	stale      uint64 // of an earlier run
 	corrupt    uint64
 	foreign    uint64
@@ -29,20 +31,15 @@ type sink struct {
 	inspecting bool
 }
 
-// lost is how many of sent datagrams have not come.
-func (s *sink) lost(sent uint64) uint64 {
-	var different uint64
-	for i := range s.flows {
-		different += s.flows[i].Received
-	}
-	return sent - min(sent, different)
-}
+// lost is how many of the datagrams that it should have got have not come.
+func (s *sink) lost(expected uint64) uint64 { return expected - min(expected, s.different) }
 
 // message is what one buffer of a receive call brought.
 type message struct {
 	data    []byte
 	segment int // bytes of each datagram in data; 0: it is one
 	ttl     int
+	stamp   int64      // when the kernel took it, nanoseconds since 1970; 0: not asked for
 	from    netip.Addr // the zero Addr where not asked for
 }
 
@@ -51,7 +48,9 @@ type judge struct {
 	config    Config
 	numbering numbering
 	run       uint64
-	latency   *latencies // nil in a closed loop
+	sizes     []int   // of the datagrams, by turns
+	times     *Times  // nil without a rate
+	copies    *copies // nil without Times.Skew
 }
 
 // take accounts for a message.
@@ -66,12 +65,15 @@ func (j *judge) take(s *sink, m message, now time.Time) {
 	}
 	for data := m.data; len(data) > 0; {
 		n := min(size, len(data))
-		j.datagram(s, data[:n], now)
+		j.datagram(s, data[:n], m.stamp, now)
 		data = data[n:]
 	}
 }
 
 func (j *judge) inspect(s *sink, m message) {
+	if j.config.Rewritten {
+		return
+	}
 	if m.ttl != TTL-1 {
 		s.wrongTTL++
 	}
@@ -81,13 +83,13 @@ func (j *judge) inspect(s *sink, m message) {
 }
 
 // datagram accounts for one datagram, all of whose bytes are checked.
-func (j *judge) datagram(s *sink, payload []byte, now time.Time) {
+func (j *judge) datagram(s *sink, payload []byte, stamp int64, now time.Time) {
 	d, err := load.ParseDatagram(payload)
 	switch {
 	case errors.Is(err, load.ErrForeign):
 		s.foreign++
 		return
-	case err != nil || d.Size != j.config.Size:
+	case err != nil:
 		s.corrupt++
 		return
 	}
@@ -97,11 +99,26 @@ func (j *judge) datagram(s *sink, payload []byte, now time.Time) {
 		s.stale++
 		return
 	}
+	number := j.numbering.number(flow, d.Sequence)
+	if d.Size != j.sizes[number%uint64(len(j.sizes))] {
+		s.corrupt++
+		return
+	}
 	s.received++
+	known := s.flows[flow].Received
 	s.flows[flow].Record(d.Sequence)
-	s.reached = max(s.reached, j.numbering.number(flow, d.Sequence)+1)
-	if j.latency != nil {
-		j.latency.record(now.Sub(d.Sent))
+	isNew := s.flows[flow].Received - known
+	s.different += isNew
+	s.reached = max(s.reached, number+1)
+	if j.times == nil || isNew == 0 {
+		return
+	}
+	j.times.record(s.number, now.Sub(d.Sent))
+	if j.copies == nil || stamp == 0 || flow >= uint64(len(j.config.Groups)) {
+		return
+	}
+	if skew, complete := j.copies.arrive(number, stamp); complete {
+		_ = j.times.Skew.RecordValue(min(skew, int64(maxLatency)))
 	}
 }
 
@@ -114,15 +131,18 @@ type inbox struct {
 	buffers  [][]byte
 }
 
-const controlSize = 64 // TTL and segment size
+const controlSize = 128 // TTL, segment size and time
 
 // newInbox makes buffers for single datagrams or, for UDP_GRO, for as many as
 // one IP packet holds.
-func newInbox(gro bool) *inbox {
+func newInbox(c Config) *inbox {
 	count, size := 64, 2048
-	if gro {
+	if c.GRO {
 		// Fewer, as all of them together should stay in a cache.
 		count, size = 16, 1<<16
+	}
+	if c.SingleReceive {
+		count = 1
 	}
 	b := &inbox{
 		headers: make([]unix.Mmsghdr, count), vectors: make([]unix.Iovec, count),
@@ -195,6 +215,10 @@ func (m *message) readControls(b []byte) {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TTL,
 			h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_HOPLIMIT:
 			m.ttl = int(value)
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS &&
+			len(b) >= unix.CmsgLen(16):
+			at := (*unix.Timespec)(unsafe.Pointer(&b[unix.CmsgLen(0)]))
+			m.stamp = at.Nano()
 		}
 		// The kernel pads each message to the alignment of the next.
 		space := unix.CmsgSpace(int(h.Len) - unix.CmsgLen(0))

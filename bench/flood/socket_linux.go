@@ -53,12 +53,14 @@ func sourceSocket(c Config, device *net.Interface) (int, error) {
 	}
 	options := []option{
 		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, TTL}, {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		{unix.IPPROTO_IP, unix.IP_TTL, TTL},
 	}
 	if v6 {
 		options = []option{
 			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, TTL},
 			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
 			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, device.Index},
+			{unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, TTL},
 		}
 	}
 	if c.Segment {
@@ -75,7 +77,7 @@ func sourceSocket(c Config, device *net.Interface) (int, error) {
 	if err == nil {
 		err = unix.Bind(fd, sockaddr(c.Source, 0))
 	}
-	if err == nil && len(c.Groups) == 1 {
+	if err == nil && c.flows() == 1 && len(c.Groups) == 1 {
 		err = unix.Connect(fd, sockaddr(c.Groups[0], c.Port))
 	}
 	if err != nil {
@@ -85,7 +87,9 @@ func sourceSocket(c Config, device *net.Interface) (int, error) {
 	return fd, nil
 }
 
-// sinkSocket makes a socket that is a member of all groups of c.
+// sinkSocket makes a socket that gets whatever this namespace is a member of. It
+// is no member itself: the kernel would go through all its memberships for each
+// datagram.
 func sinkSocket(c Config, device *net.Interface) (int, error) {
 	v6 := c.Source.Is6()
 	fd, err := udpSocket(v6)
@@ -98,7 +102,6 @@ func sinkSocket(c Config, device *net.Interface) (int, error) {
 	if c.GRO {
 		options = append(options, option{unix.IPPROTO_UDP, udpGRO, 1})
 	}
-	// The device is bound by the memberships; one port is enough for all groups.
 	any := netip.IPv4Unspecified()
 	if v6 {
 		any = netip.IPv6Unspecified()
@@ -108,11 +111,6 @@ func sinkSocket(c Config, device *net.Interface) (int, error) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer)
 	if err == nil {
 		err = unix.Bind(fd, sockaddr(any, c.Port))
-	}
-	for _, g := range c.Groups {
-		if err == nil {
-			err = join(fd, g, device.Index)
-		}
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -2,6 +2,7 @@ package flood
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 	"unsafe"
 
@@ -16,6 +17,8 @@ type source struct {
 	numbering numbering
 	fd        int
 	run       uint64 // of this process, in each stream ID
+	sizes     []int  // by turns
+	stride    int    // bytes of buffers for each datagram
 	next      uint64 // number of the next datagram
 
 	// The pointers from headers to vectors to buffers are set once: a turn only
@@ -29,27 +32,27 @@ type source struct {
 	failed map[unix.Errno]uint64
 }
 
-func newSource(c Config, fd int, run uint64) *source {
+func newSource(c Config, destinations []netip.Addr, fd int, run uint64) *source {
 	// A turn is one message of many datagrams, or many messages of one.
-	each := c.run()
-	messages := turn / each
+	each, stride := c.perMessage(), c.largest()
+	messages := c.perCall() / each
 	s := &source{
-		config: c, fd: fd, run: run,
-		numbering: numbering{uint64(len(c.Groups)), uint64(each)},
-		buffers:   make([]byte, turn*c.Size),
+		config: c, fd: fd, run: run, sizes: c.sizes(), stride: stride,
+		numbering: numbering{uint64(c.flows()), uint64(each)},
+		buffers:   make([]byte, c.perCall()*stride),
 		headers:   make([]unix.Mmsghdr, messages),
 		vectors:   make([]unix.Iovec, messages),
-		names:     make([]unix.RawSockaddrInet6, len(c.Groups)),
+		names:     make([]unix.RawSockaddrInet6, len(destinations)),
 		failed:    make(map[unix.Errno]uint64),
 	}
 	for i := range s.headers {
-		s.vectors[i].Base = &s.buffers[i*each*c.Size]
-		s.vectors[i].SetLen(each * c.Size)
+		s.vectors[i].Base = &s.buffers[i*each*stride]
+		s.vectors[i].SetLen(each * stride)
 		s.headers[i].Hdr.Iov = &s.vectors[i]
 		s.headers[i].Hdr.SetIovlen(1)
 	}
-	for flow, group := range c.Groups {
-		s.names[flow] = rawName(group, c.Port)
+	for flow, destination := range destinations {
+		s.names[flow] = rawName(destination, c.Port)
 	}
 	return s
 }
@@ -74,11 +77,14 @@ func (s *source) fill(limit int, now time.Time) (messages int, err error) {
 		if i%each == 0 {
 			s.name(i/each, flow)
 		}
-		d := load.Datagram{Stream: streamOf(s.run, flow), Sequence: sequence, Sent: now,
-			Size: s.config.Size}
-		at := i * s.config.Size
+		size := s.sizes[(s.next+uint64(i))%uint64(len(s.sizes))]
+		d := load.Datagram{Stream: streamOf(s.run, flow), Sequence: sequence, Sent: now, Size: size}
+		at := i * s.stride
 		if _, err := d.AppendBinary(s.buffers[at:at]); err != nil {
 			return 0, err
+		}
+		if len(s.sizes) > 1 {
+			s.vectors[i].SetLen(size) // each is a message, then
 		}
 	}
 	return messages, nil
@@ -108,7 +114,7 @@ func (s *source) send(limit int) (int, error) {
 		pause(time.Millisecond)
 		return 0, nil
 	}
-	return 0, fmt.Errorf("send to %s: %w", s.config.Groups[0], errno)
+	return 0, fmt.Errorf("send from %s: %w", s.config.Source, errno)
 }
 
 // pause leaves the processor to others. The runtime's timers are good to a

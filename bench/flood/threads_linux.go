@@ -17,8 +17,11 @@ const (
 
 // send is the source's thread.
 func (f *Flood) send() error {
-	if f.config.Rate > 0 {
+	switch {
+	case f.config.paced():
 		return f.sendPaced()
+	case f.config.Rate == Unlimited:
+		return f.sendUnlimited()
 	}
 	wake := []unix.PollFd{{Fd: int32(f.room), Events: unix.POLLIN}}
 	forgiven := uint64(0) // what is below has come or will not come
@@ -74,7 +77,7 @@ func (f *Flood) sendPaced() error {
 	p := pace{rate: f.config.Rate}
 	for !f.stopping.Load() {
 		n := p.due(time.Now())
-		if n < f.config.run() {
+		if n < f.least() {
 			// A message that is not full yet must not make this a busy loop.
 			pause(max(time.Until(p.next()), 20*time.Microsecond))
 			continue
@@ -88,14 +91,32 @@ func (f *Flood) sendPaced() error {
 	return nil
 }
 
-func newSink(fd, flows int) *sink {
-	return &sink{fd: fd, flows: make([]load.Sequence, flows), inspecting: true}
+// least is how many datagrams go at once at a rate.
+func (f *Flood) least() int {
+	if f.config.Burst {
+		return turn
+	}
+	return f.config.perMessage()
+}
+
+// sendUnlimited sends whatever becomes of it.
+func (f *Flood) sendUnlimited() error {
+	for !f.stopping.Load() {
+		if err := f.sendTurn(turn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newSink(number, fd, flows int) *sink {
+	return &sink{number: number, fd: fd, flows: make([]load.Sequence, flows), inspecting: true}
 }
 
 // receive is the sinks' thread.
 func (f *Flood) receive() error {
 	// Memory is taken before traffic flows, and none from then on.
-	box := newInbox(f.config.GRO)
+	box := newInbox(f.config)
 	fds := []unix.PollFd{{Fd: int32(f.quit), Events: unix.POLLIN}}
 	for _, s := range f.sinks {
 		fds = append(fds, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
@@ -131,7 +152,8 @@ func (f *Flood) receive() error {
 
 // collect takes what is at hand for one sink.
 func (f *Flood) collect(box *inbox, s *sink) error {
-	n, errno := box.receive(s.fd, s.inspecting, s.inspecting || f.config.GRO)
+	controls := s.inspecting || f.config.GRO || f.judge.copies != nil
+	n, errno := box.receive(s.fd, s.inspecting, controls)
 	if errno == unix.EAGAIN || errno == unix.EINTR {
 		return nil
 	}
@@ -155,6 +177,9 @@ func (f *Flood) collect(box *inbox, s *sink) error {
 
 // acknowledge tells the source how far all sinks have come.
 func (f *Flood) acknowledge() {
+	if len(f.sinks) == 0 {
+		return
+	}
 	slowest := f.sinks[0].reached
 	for _, s := range f.sinks[1:] {
 		slowest = min(slowest, s.reached)
@@ -173,8 +198,7 @@ func (f *Flood) acknowledge() {
 func (f *Flood) complete() bool {
 	sent := f.sent.Load()
 	for _, s := range f.sinks {
-		// The first is cheap and most often enough.
-		if s.reached < sent || s.lost(sent) > 0 {
+		if s.lost(f.expected(s, sent)) > 0 {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,14 +11,23 @@ type Engine struct {
 	Name string `json:"name"` // one of the names below
 	IO   string `json:"io"`   // how packets are moved; "" where there is no choice
 	Link string `json:"link"` // what leads to the hosts
+	// Command is what runs an engine from outside, by the shell; see package
+	// engine for what it is told.
+	Command string `json:"command,omitempty"`
 }
+
+// External says whether the engine is a command from outside.
+func (e Engine) External() bool { return e.Command != "" }
 
 // The engines.
 const (
-	Umroute = "umroute" // package routing over TUN devices
-	Kernel  = "kernel"  // the kernel's own multicast forwarding, over veth pairs
-	Naive   = "naive"   // one packet a call, over TUN devices as package water has them
-	Memory  = "memory"  // package routing alone, over devices that are not there
+	Umroute  = "umroute"  // package routing over TUN devices
+	Kernel   = "kernel"   // the kernel's own multicast forwarding, over veth pairs
+	Naive    = "naive"    // one packet a call, over TUN devices as package water has them
+	Memory   = "memory"   // package routing alone, over devices that are not there
+	Netstack = "netstack" // gVisor's own multicast forwarding, over TUN devices
+	Relay    = "relay"    // a UDP socket for each output, over veth pairs: no router
+	Router   = "router"   // all of "umroute run", with membership and unicast
 )
 
 // The links.
@@ -29,7 +39,7 @@ const (
 
 // String is how --engines names it: "umroute/vectored", "kernel".
 func (e Engine) String() string {
-	if e.IO == "" || e.Name != Umroute {
+	if e.IO == "" || e.Name != Umroute { // the others have no choice
 		return e.Name
 	}
 	return e.Name + "/" + e.IO
@@ -44,6 +54,9 @@ func Engines() []Engine {
 		{Name: Umroute, IO: "uring", Link: LinkTUN},
 		{Name: Umroute, IO: "plain", Link: LinkTUN},
 		{Name: Naive, IO: "plain", Link: LinkTUN},
+		{Name: Netstack, IO: "vectored", Link: LinkTUN},
+		{Name: Relay, IO: "socket", Link: LinkVeth},
+		{Name: Router, IO: "auto", Link: LinkTUN},
 		{Name: Memory, IO: "memory", Link: LinkNone},
 	}
 }
@@ -55,6 +68,19 @@ func DefaultEngines() []Engine {
 		panic(err) // the names are those above
 	}
 	return engines
+}
+
+// ExternalEngine is a command, which the shell runs, as an engine.
+func ExternalEngine(name, command string) (Engine, error) {
+	if name == "" || command == "" || strings.ContainsAny(name, " ,/=\t\n") {
+		return Engine{}, fmt.Errorf("engine %q with command %q is not possible", name, command)
+	}
+	for _, known := range Engines() {
+		if name == known.Name {
+			return Engine{}, fmt.Errorf("engine %s is there already", name)
+		}
+	}
+	return Engine{Name: name, IO: "external", Link: LinkVeth, Command: command}, nil
 }
 
 // SelectEngines returns the engines that have one of these names, in the order
@@ -87,4 +113,31 @@ func engineNames() string {
 		names = append(names, e.String())
 	}
 	return strings.Join(names, ", ")
+}
+
+// EnginesFor returns those that are measured by tests unless told otherwise:
+// the default ones that can do one of their rows at least, and the whole router
+// where these cannot.
+func EnginesFor(tests ...string) []Engine {
+	var all []Engine
+	add := func(engines []Engine) {
+		for _, e := range engines {
+			fits := slices.ContainsFunc(Tests(), func(t Test) bool {
+				return slices.Contains(tests, t.Name) &&
+					slices.ContainsFunc(t.Rows(), func(r Row) bool { return r.Fits(e) == nil })
+			})
+			if fits && !slices.Contains(all, e) {
+				all = append(all, e)
+			}
+		}
+	}
+	add(DefaultEngines())
+	if len(all) < len(DefaultEngines()) {
+		router, err := SelectEngines(Router)
+		if err != nil {
+			panic(err) // the name is one of those above
+		}
+		add(router)
+	}
+	return all
 }

@@ -41,15 +41,23 @@ func TestSelectEngines(t *testing.T) {
 }
 
 func TestRowsAreValid(t *testing.T) {
-	for name, rows := range map[string][]Row{"quick": Quick(), "smoke": Smoke()} {
+	all := map[string][]Row{"smoke": Smoke()}
+	for _, test := range Tests() {
+		all[test.Name] = test.Rows()
+	}
+	for name, rows := range all {
 		for i, r := range rows {
+			if r.Test != name && name != "smoke" {
+				t.Errorf("%s: %+v is of another test", name, r)
+			}
 			if err := r.Validate(); err != nil {
 				t.Errorf("%s: %+v: %v", name, r, err)
 			}
 			if slices.Contains(rows[:i], r) {
 				t.Errorf("%s: %+v is there twice", name, r)
 			}
-			if (r.Target > 0) != (r.Rate == 0 && (r.Sender == Plain || r.Receiver == Plain)) {
+			known := r.Test == Forward && r.Rate == 0 && (r.Sender == Plain || r.Receiver == Plain)
+			if (r.Target > 0) != known {
 				t.Errorf("%s: %+v: target", name, r)
 			}
 		}
@@ -63,7 +71,15 @@ func TestValidate(t *testing.T) {
 		"oifs 65":          func(r *Row) { r.Oifs = 65 },
 		"flows 0":          func(r *Row) { r.Flows = 0 },
 		"size 31":          func(r *Row) { r.Size = 31 },
-		"size 1453":        func(r *Row) { r.Size = 1453 },
+		"size 1473":        func(r *Row) { r.Size = 1473 },
+		"size 1453":        func(r *Row) { r.Size, r.IPv6 = 1453, true },
+		"size imix":        func(r *Row) { r.Size, r.Sender = 0, Segment },
+		`find "ndr"`:       func(r *Row) { r.Find = "ndr" },
+		"rate 5 and find":  func(r *Row) { r.Rate, r.Find = 5, Search },
+		"unicast 10":       func(r *Row) { r.Unicast = 10 },
+		"burden -1":        func(r *Row) { r.Burden = -1 },
+		`protocol "mldv2"`: func(r *Row) { r.Protocol = MLDv2 },
+		`protocol "pim"`:   func(r *Row) { r.Protocol = "pim" },
 		`sender "gro"`:     func(r *Row) { r.Sender = GRO },
 		`receiver "water"`: func(r *Row) { r.Receiver = "water" },
 		"rate -1":          func(r *Row) { r.Rate = -1 },
@@ -95,6 +111,13 @@ func TestFits(t *testing.T) {
 		{at(64, 0, Plain), memory, true},
 		{at(1, 5, Plain), memory, false},
 		{at(1, 0, Segment), memory, false},
+		{Row{Test: Capacity, Oifs: 1, Size: 64}, memory, false},
+		{Row{Test: JoinDelay, Oifs: 1, Protocol: IGMPv2}, kernel, false},
+		{Row{Test: JoinDelay, Oifs: 1, Protocol: IGMPv2}, Engine{Name: Router}, true},
+		{Row{Test: JoinDelay, Oifs: 1, Protocol: IGMPv2}, Engine{Name: "x", Command: "x"}, true},
+		{Row{Test: MixedClass, Oifs: 1, Unicast: 2}, kernel, true},
+		{Row{Test: MixedClass, Oifs: 1, Unicast: 2}, router, false},
+		{Row{Test: BurdenedLatency, Oifs: 1, Burden: 2}, router, false},
 	}
 	for _, tt := range tests {
 		if err := tt.row.Fits(tt.engine); (err == nil) != tt.fits {
@@ -112,12 +135,15 @@ func TestCombine(t *testing.T) {
 		{Oifs: 1, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain, Target: .7},
 		{Oifs: 3, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain},
 	}
+	for i := range want {
+		want[i].Test = Forward
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	got = Choice{IPv6: true, Rate: 100}.Combine()
 	want = []Row{{Oifs: 4, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain, IPv6: true,
-		Rate: 100}}
+		Rate: 100, Test: Forward}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("paced rows (-want +got):\n%s", diff)
 	}
@@ -133,10 +159,73 @@ func TestAmong(t *testing.T) {
 		{Oifs: 8, Size: 512, Flows: 1, Sender: Plain, Receiver: GRO, Target: 5},
 		{Oifs: 8, Size: 512, Flows: 1, Sender: Segment, Receiver: Plain, Target: .8},
 	}
+	for i := range want {
+		want[i].Test = Forward
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	if rows := (Choice{Oifs: []int{3}}).Among(Quick()); len(rows) != 0 {
 		t.Errorf("rows %v", rows)
+	}
+}
+
+func TestVary(t *testing.T) {
+	got := Choice{Oifs: []int{2}, Sizes: []int{64, 0}, Find: Closed}.Vary(aggregated())
+	want := []Row{base(Aggregated), base(Aggregated)}
+	want[0].Oifs, want[0].Size = 2, 64
+	want[1].Oifs, want[1].Size = 2, 0
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	// The rate of a join is how often it is looked at, its family the protocol's.
+	got = Choice{IPv6: true, Rate: 7}.Vary(joinDelay())
+	if diff := cmp.Diff(joinDelay(), got); diff != "" {
+		t.Errorf("joins (-want +got):\n%s", diff)
+	}
+}
+
+func TestSelectTests(t *testing.T) {
+	tests, err := SelectTests(Capacity, Aggregated)
+	if err != nil || len(tests) != 2 || tests[0].Name != Aggregated || tests[1].Name != Capacity {
+		t.Errorf("%v, %v", tests, err)
+	}
+	if _, err := SelectTests("nonsense"); err == nil ||
+		!strings.HasPrefix(err.Error(), `no test "nonsense": there are forward, aggregated,`) {
+		t.Errorf("unknown test: %v", err)
+	}
+}
+
+// TestIMIX holds the parts of the mix, 7:4:1, and that each frame is as large as
+// it should be.
+func TestIMIX(t *testing.T) {
+	for v6, want := range map[bool]map[int]int{
+		false: {32: 7, 548: 4, 1472: 1}, true: {32: 7, 528: 4, 1452: 1},
+	} {
+		got := make(map[int]int)
+		for _, size := range IMIX(v6) {
+			got[size]++
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("IPv6 %v (-want +got):\n%s", v6, diff)
+		}
+	}
+	if f := (Row{Size: 1472}).Frame(); f != LargestFrame {
+		t.Errorf("1472 B make a frame of %d", f)
+	}
+	if f := (Row{Size: 32}).Frame(); f != SmallestFrame {
+		t.Errorf("32 B make a frame of %d", f)
+	}
+}
+
+func TestExternalEngine(t *testing.T) {
+	e, err := ExternalEngine("smcroute", "bench/external/smcroute.sh")
+	if err != nil || !e.External() || e.String() != "smcroute" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	for _, pair := range [][2]string{{"", "x"}, {"x", ""}, {"kernel", "x"}, {"a/b", "x"}} {
+		if _, err := ExternalEngine(pair[0], pair[1]); err == nil {
+			t.Errorf("%v: no error", pair)
+		}
 	}
 }

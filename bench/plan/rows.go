@@ -13,7 +13,7 @@ func Quick() []Row {
 			}
 		}
 	}
-	plain := Row{Size: 512, Flows: 1, Sender: Plain, Receiver: Plain}
+	plain := Row{Test: Forward, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain}
 	add(plain, map[int]float64{1: 1.4, 2: 1.8, 4: 2.0, 8: 1.7})
 	small, large, flows, gro, segment := plain, plain, plain, plain, plain
 	small.Size, large.Size, flows.Flows = 64, 1400, 8
@@ -23,9 +23,14 @@ func Quick() []Row {
 	add(flows, map[int]float64{1: 1.1, 4: 1.5, 8: 1.3})
 	add(gro, map[int]float64{1: 2, 4: 4, 8: 5})
 	add(segment, map[int]float64{1: .7, 4: .7, 8: .8})
-	paced := plain
-	paced.Oifs, paced.Rate = 1, 20_000
-	return append(rows, paced)
+	for _, p := range []struct {
+		oifs int
+		rate float64
+	}{{4, 5000}, {1, 2000}, {1, 20_000}} {
+		plain.Oifs, plain.Rate = p.oifs, p.rate
+		rows = append(rows, plain)
+	}
+	return rows
 }
 
 // Smoke returns the few rows that show whether everything works.
@@ -38,6 +43,7 @@ func Smoke() []Row {
 		{Oifs: 1, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain, Rate: 20_000},
 	}
 	for i := range rows {
+		rows[i].Test = Forward
 		rows[i].Target = target(rows[i])
 	}
 	return rows

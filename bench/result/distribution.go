@@ -46,6 +46,14 @@ func Distribute(h *hdrhistogram.Histogram) (*Distribution, error) {
 	}, nil
 }
 
+// p50 is 0 where there is nothing.
+func (d *Distribution) p50() float64 {
+	if d == nil {
+		return 0
+	}
+	return float64(d.P50)
+}
+
 // Histogram gives the whole of it back, to be merged with others or drawn.
 func (d Distribution) Histogram() (*hdrhistogram.Histogram, error) {
 	if d.HDR == "" {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"umroute/bench/plan"
 )
 
 // Fact is one line about the machine or the measurement.
@@ -30,6 +32,18 @@ func writeSample(b *strings.Builder, s Sample) {
 	value := func(v float64, digits int, unit string) {
 		fmt.Fprintf(b, " %.*f %s", digits, v, unit)
 	}
+	defer b.WriteByte('\n')
+	switch {
+	case s.Row.Joins():
+		if d := s.Delay; d != nil {
+			value(float64(d.P50), 0, "p50-ns")
+			value(float64(d.Max), 0, "max-ns")
+		}
+		return
+	case s.Row.Test == plan.Capacity:
+		value(float64(s.Capacity), 0, "groups")
+		return
+	}
 	value(s.Throughput(), 0, "dgrams/s")
 	value(s.Cost(), 4, "cpu-s/Mpkt")
 	if s.Usage.Router > 0 {
@@ -39,23 +53,49 @@ func writeSample(b *strings.Builder, s Sample) {
 		value(float64(s.Traffic.Latency.P50), 0, "p50-ns")
 		value(float64(s.Traffic.Latency.P99), 0, "p99-ns")
 	}
+	if s.Skew != nil {
+		value(float64(s.Skew.P50), 0, "skew-p50-ns")
+	}
+	if s.Search != nil {
+		value(s.Search.Found, 0, "offered/s")
+	}
 	value(s.Loss()*100, 4, "%loss")
 	value(float64(s.Faults()), 0, "faults")
 	value(s.Foreign(), 2, "foreign-cpus")
-	b.WriteByte('\n')
 }
 
 // benchmarkName says in key=value pairs what was measured.
 func benchmarkName(s Sample) string {
 	r := s.Row
-	name := fmt.Sprintf("BenchmarkForward/engine=%s/io=%s/link=%s/oifs=%d/size=%d/flows=%d"+
-		"/sender=%s/receiver=%s", s.Engine.Name, s.Engine.IO, s.Engine.Link, r.Oifs, r.Size,
-		r.Flows, r.Sender, r.Receiver)
-	if r.Rate > 0 {
-		name += fmt.Sprintf("/rate=%g", r.Rate)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Benchmark%s/engine=%s/io=%s/link=%s/oifs=%d", camel(testOf(r)), s.Engine.Name,
+		s.Engine.IO, s.Engine.Link, r.Oifs)
+	pair := func(show bool, key string, v any) {
+		if show {
+			fmt.Fprintf(&b, "/%s=%v", key, v)
+		}
 	}
-	if r.IPv6 {
-		name += "/ip=6"
+	pair(r.Size > 0, "size", r.Size)
+	pair(r.Size == 0, "size", "imix")
+	pair(true, "flows", r.Flows)
+	pair(true, "sender", r.Sender)
+	pair(true, "receiver", r.Receiver)
+	pair(r.Rate > 0, "rate", r.Rate)
+	pair(s.Search != nil, "rate", s.Rate())
+	pair(r.Burst, "pattern", "burst")
+	pair(r.Unicast > 0, "unicast", float64(r.Unicast)/10)
+	pair(r.Burden > 0, "burden", r.Burden)
+	pair(r.Joins(), "protocol", r.Protocol)
+	pair(r.Joins(), "fastleave", r.FastLeave)
+	pair(r.IPv6, "ip", 6)
+	return b.String()
+}
+
+// camel writes "join-delay" as "JoinDelay".
+func camel(name string) string {
+	var b strings.Builder
+	for _, word := range strings.Split(name, "-") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
-	return name
+	return b.String()
 }

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +35,8 @@ func sample(e plan.Engine, r plan.Row, thousands int, total, foreign time.Durati
 		Engine: e, Row: r,
 		Interval: flood.Counters{Sent: sent, Delivered: sent * uint64(r.Oifs)},
 		Usage:    meter.Usage{Elapsed: 100 * time.Millisecond, Total: total, Foreign: foreign},
-		Traffic:  flood.Report{Sent: sent, Delivered: sent * uint64(r.Oifs), Window: 1024},
+		Traffic: flood.Report{Sent: sent, Expected: sent * uint64(r.Oifs),
+			Delivered: sent * uint64(r.Oifs), Window: 1024},
 	}
 	if e.Name == plan.Umroute {
 		s.Usage.Router = total / 2
@@ -80,8 +83,8 @@ func TestSummarize(t *testing.T) {
 	near("kernel, median", kernel.Throughput.Median, 360_000)
 	near("kernel, cost", kernel.Cost.Median, 18)
 	near("router, median", router.Throughput.Median, 760_000)
-	near("router, least", router.Throughput.Min, 720_000)
-	near("router, most", router.Throughput.Max, 800_000)
+	near("router, least", router.Throughput.Low, 720_000)
+	near("router, most", router.Throughput.High, 800_000)
 	near("router, of the kernel", router.OfKernel, 76./36)
 	near("router, cost", router.Cost.Median, 5)
 	near("router, its part", router.RouterCost.Median, 2.5)
@@ -115,19 +118,45 @@ func TestQuietKeepsEnough(t *testing.T) {
 	}
 }
 
-func TestRangeOf(t *testing.T) {
+// TestMedianOf compares with the tables of the sign test.
+func TestMedianOf(t *testing.T) {
+	ten := []float64{9, 1, 8, 2, 7, 3, 6, 4, 5, 10}
 	for _, tt := range []struct {
 		values []float64
-		want   Range
+		want   Interval
 	}{
-		{nil, Range{}},
-		{[]float64{3}, Range{3, 3, 3}},
-		{[]float64{9, 1}, Range{5, 1, 9}},
-		{[]float64{7, 1, 2}, Range{2, 1, 7}},
+		{nil, Interval{}},
+		{[]float64{3}, Interval{3, 3, 3, 0}},
+		{[]float64{9, 1}, Interval{5, 1, 9, .5}},
+		{[]float64{7, 1, 2}, Interval{2, 1, 7, .75}},
+		{ten[:5], Interval{7, 1, 9, .9375}},
+		{ten[:6], Interval{5, 1, 9, .96875}},
+		{ten, Interval{5.5, 2, 9, .978515625}},
+		{slices.Concat(ten, ten), Interval{5.5, 3, 8, .958610534667968}},
 	} {
-		if got := rangeOf(tt.values); got != tt.want {
+		got := medianOf(tt.values)
+		if diff := got.Confidence - tt.want.Confidence; diff < 1e-9 && diff > -1e-9 {
+			got.Confidence = tt.want.Confidence
+		}
+		if got != tt.want {
 			t.Errorf("%v: got %v, want %v", tt.values, got, tt.want)
 		}
+	}
+}
+
+// TestWarnings holds that what makes figures unsafe is said.
+func TestWarnings(t *testing.T) {
+	all := samples(t)
+	all[0].Usage.Stolen = all[0].Usage.Elapsed / 10
+	got := strings.Join(Warnings(all), "\n")
+	for _, want := range []string{"during 1 of 8 samples others used", "during 1 of 8 samples the" +
+		" host", "5 medians are of fewer than 10"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q lacks %q", got, want)
+		}
+	}
+	if w := Warnings(nil); w != nil {
+		t.Errorf("nothing measured: %v", w)
 	}
 }
 
