@@ -16,6 +16,7 @@ import (
 	"umroute/bench"
 	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/demo"
+	"umroute/cmd/umroute/internal/doctor"
 	"umroute/tun"
 )
 
@@ -41,6 +42,8 @@ func runAsHelper() {
 	case len(os.Args) < 2:
 	case os.Args[1] == tun.HelperCommand:
 		os.Exit(tun.RunHelper(os.Args[2:]))
+	case os.Args[1] == doctor.ProbeCommand:
+		os.Exit(doctor.RunProbe(os.Stdout))
 	case os.Args[1] == demo.HostsCommand:
 		os.Exit(demo.RunHosts())
 	case bench.IsHelper(os.Args[1]):
@@ -93,11 +96,23 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			runCommand(), checkCommand(), demoCommand(), showCommand(),
-			explainCommand(), clearCommand(), attachCommand(), detachCommand(),
+			runCommand(),
+			checkCommand(),
+			demoCommand(),
+			showCommand(),
+			explainCommand(),
+			doctorCommand(),
+			clearCommand(),
+			attachCommand(),
+			detachCommand(),
 			reloadCommand(),
-			membershipCommand("join"), membershipCommand("leave"),
-			routeCommand(), smcroutectlCommand(), sendCommand(), recvCommand(), benchCommand(),
+			membershipCommand("join"),
+			membershipCommand("leave"),
+			routeCommand(),
+			smcroutectlCommand(),
+			sendCommand(),
+			recvCommand(),
+			benchCommand(),
 		},
 		Action:          rejectUnknown("umroute"),
 		ExitErrHandler:  func(*cli.Context, error) {}, // execute decides
