@@ -14,7 +14,7 @@ import (
 // hold. A new document goes here.
 var described = []any{Interface{}, Group{}, Membership{}, Route{}, Protocol{}, Neighbor{},
 	Stats{}, Explanation{}, MembershipChange{}, StaticRoute{}, Attachment{},
-	Detachment{}, failure{}}
+	Detachment{}, HostGroup{}, Reload{}, failure{}}
 
 // components is the generated part of openapi.yaml.
 func components(t *testing.T) string {
@@ -116,7 +116,8 @@ func (s *schemas) write(b *strings.Builder, t reflect.Type) {
 // be missing.
 func isRequest(t reflect.Type) bool {
 	return slices.Contains([]reflect.Type{reflect.TypeOf(MembershipChange{}),
-		reflect.TypeOf(StaticRoute{}), reflect.TypeOf(Attachment{})}, t)
+		reflect.TypeOf(StaticRoute{}), reflect.TypeOf(HostGroup{}),
+		reflect.TypeOf(Attachment{})}, t)
 }
 
 // key is the key of a field, and whether it is always there.
