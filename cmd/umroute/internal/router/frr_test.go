@@ -55,16 +55,29 @@ func requireFRR(t testing.TB) (uid, gid int) {
 // queries are given in seconds.
 func startFRR(t testing.TB, l *lan, host, interval, response int) *frr {
 	t.Helper()
+	requireFRR(t)
+	return runFRR(t, l.attach(host), frrQuerier(3, interval, response))
+}
+
+// frrQuerier is FRR's configuration of an IGMP querier on mc0. The order
+// matters: a response above the interval is refused.
+func frrQuerier(version, interval, response int) string {
+	return fmt.Sprintf("interface mc0\n ip pim\n ip igmp\n ip igmp version %d\n"+
+		" ip igmp query-max-response-time %d\n ip igmp query-interval %d\n",
+		version, 10*response, interval)
+}
+
+// runFRR makes a host an FRR router with this configuration of pimd.
+func runFRR(t testing.TB, s *station, conf string) *frr {
+	t.Helper()
 	uid, gid := requireFRR(t)
 	dir, err := os.MkdirTemp("", "frr-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	f := &frr{station: l.attach(host), dir: dir}
-	// The order matters: a response above the interval is refused.
-	f.write("pimd.conf", fmt.Sprintf("interface mc0\n ip pim\n ip igmp\n ip igmp version 3\n"+
-		" ip igmp query-max-response-time %d\n ip igmp query-interval %d\n", 10*response, interval))
+	f := &frr{station: s, dir: dir}
+	f.write("pimd.conf", conf)
 	f.write("zebra.conf", "hostname peer\n")
 	for _, path := range []string{dir, f.path("pimd.conf"), f.path("zebra.conf")} {
 		if err := os.Chown(path, uid, gid); err != nil {
