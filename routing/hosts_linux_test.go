@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"umroute/tun"
@@ -30,9 +32,14 @@ func attach(t *testing.T, f *Forwarder, n int, config tun.Config, separate bool)
 	t.Helper()
 	host := netnstest.NewHost(t)
 	prefix := func(s string) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf(s, n)) }
-	config.Netns, config.TxQueueLen, config.PeerRoutes = host.Netns(), 4000, true
-	config.Addresses = []netip.Prefix{prefix("10.0.%d.1/24"), prefix("fd00:%d::1/64")}
-	config.PeerAddresses = []netip.Prefix{prefix("10.0.%d.2/24"), prefix("fd00:%d::2/64")}
+	peers := []netip.Prefix{prefix("10.0.%d.2/24"), prefix("fd00:%d::2/64")}
+	if config.Kind == tun.KindPacket {
+		config.Netns, config.Name = newVeth(t, host, peers)
+	} else {
+		config.Netns, config.TxQueueLen, config.PeerRoutes = host.Netns(), 4000, true
+		config.Addresses = []netip.Prefix{prefix("10.0.%d.1/24"), prefix("fd00:%d::1/64")}
+		config.PeerAddresses = peers
+	}
 	link, err := tun.Open(config)
 	if errors.Is(err, syscall.EPERM) && config.IO == tun.IOUring {
 		t.Skip(err)
@@ -58,6 +65,43 @@ func attach(t *testing.T, f *Forwarder, n int, config tun.Config, separate bool)
 		host.Run("sysctl", "-qw", "net.ipv4.conf."+name+".rp_filter=0")
 	}
 	return realLink{host, link, n}
+}
+
+// newVeth joins a host by a veth pair to a namespace for the router, and tells
+// which namespace that is and what the device is called there.
+func newVeth(t *testing.T, host *netnstest.Host, peers []netip.Prefix) (netns, name string) {
+	t.Helper()
+	router := netnstest.NewHost(t)
+	ns, err := os.Open(router.Netns())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	host.Do(func() error {
+		pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "mc0"}, PeerName: "veth0",
+			PeerNamespace: netlink.NsFd(int(ns.Fd()))}
+		if err := netlink.LinkAdd(pair); err != nil {
+			return err
+		}
+		for _, p := range peers {
+			address := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(),
+				Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}, Flags: unix.IFA_F_NODAD}
+			if err := netlink.AddrAdd(pair, address); err != nil {
+				return err
+			}
+		}
+		return netlink.LinkSetUp(pair)
+	})
+	router.Do(func() error {
+		device, err := netlink.LinkByName("veth0")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(device)
+	})
+	host.Run("ip", "route", "add", "default", "dev", "mc0")
+	host.Run("ip", "-6", "route", "add", "default", "dev", "mc0")
+	return router.Netns(), "veth0"
 }
 
 // option sets an integer option of a socket.
@@ -206,6 +250,7 @@ func allHostsReceive(t *testing.T, io string) {
 		link(1, tun.KindTUN, tun.OffloadSegmentation, false),
 		link(2, tun.KindTAP, tun.OffloadSegmentation, false),
 		link(3, tun.KindTUN, tun.OffloadNone, false),
+		link(10, tun.KindPacket, tun.OffloadSegmentation, false),
 	}
 	outs := map[string]realLink{
 		"TUN":          link(4, tun.KindTUN, tun.OffloadSegmentation, false),
@@ -214,6 +259,8 @@ func allHostsReceive(t *testing.T, io string) {
 		"checksum TUN": link(7, tun.KindTUN, tun.OffloadChecksum, false),
 		"plain TUN":    link(8, tun.KindTUN, tun.OffloadNone, false),
 		"plain TAP":    link(9, tun.KindTAP, tun.OffloadNone, false),
+		"veth":         link(11, tun.KindPacket, tun.OffloadSegmentation, false),
+		"single veth":  link(12, tun.KindPacket, tun.OffloadSegmentation, true),
 	}
 	for _, group := range []string{"239.1.1.1", "ff0e::1"} {
 		for _, sender := range senders {
@@ -226,7 +273,7 @@ func allHostsReceive(t *testing.T, io string) {
 		}
 	}
 	s, _ := f.InterfaceStats(4)
-	if want := uint64(2 * 3 * 3 * realCount); s.TxPackets != want || s.Resent != 0 {
+	if want := uint64(2 * 3 * len(senders) * realCount); s.TxPackets != want || s.Resent != 0 {
 		t.Errorf("%d datagrams sent, want %d; %d resent", s.TxPackets, want, s.Resent)
 	}
 }
@@ -243,7 +290,7 @@ func hostsReceive(t *testing.T, f *Forwarder, sender realLink, outs map[string]r
 	if group.Is6() {
 		source = netip.MustParseAddr(fmt.Sprintf("fd00:%d::2", sender.number))
 	}
-	m := mfe(flowOf(source.String(), group.String()), uint32(sender.number), 4, 5, 6, 7, 8, 9)
+	m := mfe(flowOf(source.String(), group.String()), uint32(sender.number), 4, 5, 6, 7, 8, 9, 11, 12)
 	if err := f.Plane(group.Is6()).Set(m); err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (c InterfaceConfig) settings() (*settings, error) {
 	if s.offload != tun.OffloadNone {
 		s.header = tun.VirtioHeaderLen
 	}
-	if c.Device.Kind() == tun.KindTAP {
+	if c.Device.Kind().Ethernet() {
 		s.ethernet = ethernetHeaderLen
 		if len(c.HardwareAddr) != 6 || c.HardwareAddr[0]&1 != 0 {
 			return nil, fmt.Errorf("%q is no hardware address for a TAP", c.HardwareAddr)

@@ -315,7 +315,7 @@ func newLink(config InterfaceConfig) (*link, error) {
 	}
 	l := &link{index: config.Index, device: config.Device, mtu: uint32(mtu)}
 	l.headers = tun.OffloadOf(config.Device) != tun.OffloadNone
-	if config.Device.Kind() != tun.KindTAP {
+	if !config.Device.Kind().Ethernet() {
 		return l, nil
 	}
 	address := tcpip.LinkAddress(config.HardwareAddr)

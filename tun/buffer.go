@@ -24,7 +24,7 @@ const (
 // truncated reports whether a frame that fills its buffer is shorter than its
 // IP header says. The kernel cuts what does not fit and does not tell.
 func truncated(kind Kind, frame []byte) bool {
-	if kind != KindTAP {
+	if !kind.Ethernet() {
 		return shorterThanIP(frame)
 	}
 	offset := ethernetHeaderLen

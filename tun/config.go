@@ -51,7 +51,11 @@ const maxOwnerLen = 255 - len(aliasPrefix)
 type Config struct {
 	// Name is the device's name in its namespace, at most 15 octets.
 	Name string `json:"name"`
-	// Kind is KindTUN or KindTAP.
+	// Kind is KindTUN, KindTAP or KindPacket. A packet link uses an Ethernet
+	// device that is there already, a veth, macvlan or bridge port for example,
+	// and leaves it as it is, including the MTU: only Name, Netns, IO, Offload and
+	// Logger count. It needs CAP_NET_RAW in the namespace, and Offload to be
+	// OffloadSegmentation.
 	Kind Kind `json:"kind"`
 	// Netns is the device's network namespace, in any form that
 	// [umroute/tun/netns.Resolve] takes. With pid:N the link lives as long as
@@ -114,8 +118,12 @@ func (c Config) validate() error {
 	if err := checkName(c.Name); err != nil {
 		return err
 	}
-	if c.Kind != KindTUN && c.Kind != KindTAP {
-		return fmt.Errorf("device %s: kind %d is neither TUN nor TAP", c.Name, c.Kind)
+	switch {
+	case c.Kind == KindPacket && c.Offload != OffloadSegmentation:
+		return fmt.Errorf("device %s: offload %v: a packet link brings super-packets",
+			c.Name, c.Offload)
+	case c.Kind != KindTUN && c.Kind != KindTAP && c.Kind != KindPacket:
+		return fmt.Errorf("device %s: %v is neither TUN nor TAP nor packet", c.Name, c.Kind)
 	}
 	if _, err := ioMode(c.IO); err != nil {
 		return fmt.Errorf("device %s: %w", c.Name, err)

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FromDescriptor makes a link of an open TUN or TAP descriptor that this
+// FromDescriptor makes a link of an open descriptor of a TUN or TAP, or of a
+// packet socket that is bound to a device and has PACKET_VNET_HDR, which this
 // process inherited, and takes it over: the link's Close closes it. On an error
 // it stays open. The device is configured by whoever made it; of config only
 // IO, Offload, MTU and Logger count, and MTU only where the kernel does not
@@ -34,21 +35,34 @@ func FromDescriptor(fd int, config Config) (*Link, error) {
 // adopt checks a descriptor and prepares it for this package. take is what
 // remains to be done once nothing can fail.
 func adopt(fd int, config Config) (device, error) {
-	name, kind, err := identify(fd)
-	if err != nil {
-		return device{}, err
-	}
-	if _, err := ioMode(config.IO); err != nil {
-		return device{}, fmt.Errorf("descriptor %d (%s): %w", fd, name, err)
-	}
-	offload, err := adoptOffload(fd, name, config.Offload)
+	d, err := examine(fd, config)
 	if err != nil {
 		return device{}, err
 	}
 	unix.CloseOnExec(fd)
 	// The poller takes only what does not block when the os.File is made.
 	if err := unix.SetNonblock(fd, true); err != nil {
-		return device{}, fmt.Errorf("descriptor %d (%s): make non-blocking: %w", fd, name, err)
+		return device{}, fmt.Errorf("descriptor %d (%s): make non-blocking: %w", fd, d.name, err)
+	}
+	return d, nil
+}
+
+// examine finds out what a descriptor is, and sets offloads.
+func examine(fd int, config Config) (device, error) {
+	_, err := ioMode(config.IO)
+	if address, ok := packetAddress(fd); ok && err == nil {
+		return adoptPacket(fd, address)
+	}
+	name, kind, identifyErr := identify(fd)
+	if identifyErr != nil {
+		return device{}, identifyErr
+	}
+	if err != nil {
+		return device{}, fmt.Errorf("descriptor %d (%s): %w", fd, name, err)
+	}
+	offload, err := adoptOffload(fd, name, config.Offload)
+	if err != nil {
+		return device{}, err
 	}
 	mtu := config.MTU
 	if mtu == 0 {

@@ -4,15 +4,17 @@ package tun
 type Kind uint8
 
 const (
-	KindTUN  Kind = iota // IP packets
-	KindTAP              // Ethernet frames
-	KindPipe             // IP packets, in memory
-	KindHost             // UDP datagrams, by ordinary sockets of the host
+	KindTUN    Kind = iota // IP packets
+	KindTAP                // Ethernet frames
+	KindPipe               // IP packets, in memory
+	KindPacket             // Ethernet frames of a device that was there already
+	KindHost               // UDP datagrams, by ordinary sockets of the host
 )
 
 // Device is one queue of one link: whole packets in, whole packets out. A TUN
-// carries IP packets, a TAP Ethernet frames. The caller owns every buffer. One
-// that is an [Offloader] may have a header in front of each packet.
+// carries IP packets, a TAP or packet link Ethernet frames. The caller owns
+// every buffer. One that is an [Offloader] may have a header in front of each
+// packet.
 //
 // Read is for one goroutine at a time; Write and the other methods are for
 // any number of them.

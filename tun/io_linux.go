@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -63,12 +64,13 @@ func (l *Link) readReady(fd uintptr) bool {
 				b.sizes[b.n] = n
 				b.n++
 			}
-		case unix.EINTR:
 		case unix.EAGAIN:
 			return b.n > 0
 		default:
-			b.err = err
-			return true
+			if !l.passes(err) {
+				b.err = err
+				return true
+			}
 		}
 	}
 	return true
@@ -78,6 +80,10 @@ func (l *Link) readReady(fd uintptr) bool {
 func (l *Link) readOne(buf []byte, sizes []int) (int, error) {
 	for {
 		n, err := l.water.Read(buf)
+		var errno unix.Errno
+		if errors.As(err, &errno) && l.passes(errno) {
+			continue
+		}
 		if err != nil {
 			return 0, l.readError(err)
 		}

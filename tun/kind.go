@@ -2,6 +2,9 @@ package tun
 
 import "fmt"
 
+// Ethernet reports whether devices of this kind carry Ethernet frames.
+func (k Kind) Ethernet() bool { return k == KindTAP || k == KindPacket }
+
 // String is the kind as configurations write it.
 func (k Kind) String() string {
 	switch k {
@@ -13,6 +16,8 @@ func (k Kind) String() string {
 		return "pipe"
 	case KindHost:
 		return "host"
+	case KindPacket:
+		return "packet"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is an open TUN or TAP. It owns the descriptor, and where it could get
+// Link is an open TUN, TAP or packet socket. It owns the descriptor, and where it could get
 // one a subscription to what happens to the device.
 type Link struct {
 	name   string
@@ -62,6 +62,7 @@ type device struct {
 	ours  bool
 
 	offload Offload
+	hwAddr  net.HardwareAddr // of a packet link
 
 	configured bool // as Open's config says, so that the link restores it
 
@@ -124,8 +125,11 @@ func makeLink(d device, config Config) (*Link, error) {
 	l.mtu.Store(int64(d.mtu))
 	l.up.Store(d.up)
 	l.ours.Store(d.ours)
-	if d.kind == KindTAP {
+	switch d.kind {
+	case KindTAP:
 		l.hwAddr = routerHardwareAddr(l.fd)
+	case KindPacket:
+		l.hwAddr = d.hwAddr
 	}
 	return l, nil
 }
@@ -133,7 +137,7 @@ func makeLink(d device, config Config) (*Link, error) {
 // Name is the device's name in its namespace.
 func (l *Link) Name() string { return l.name }
 
-// Kind is KindTUN or KindTAP.
+// Kind is KindTUN, KindTAP or KindPacket.
 func (l *Link) Kind() Kind { return l.kind }
 
 // MTU is the device's IP MTU in octets, as last seen.
@@ -153,8 +157,8 @@ func (l *Link) IO() string {
 func (l *Link) Up() bool { return l.up.Load() }
 
 // HardwareAddr is the Ethernet address of the router's end of a TAP: locally
-// administered, and the same as long as the kernel's end keeps its own. It is
-// nil for a TUN.
+// administered, and the same as long as the kernel's end keeps its own. For a
+// packet link it is the device's own, and nil for a TUN.
 func (l *Link) HardwareAddr() net.HardwareAddr { return l.hwAddr }
 
 // ReversePathFilter is what the namespace applies to packets from this device:
@@ -229,6 +233,9 @@ var errDeleted = fmt.Errorf("the device was deleted: %w", unix.EBADFD)
 
 // isGone reports whether a descriptor has lost its device.
 func isGone(fd int) bool {
+	if address, ok := packetAddress(fd); ok {
+		return address.Ifindex <= 0 // a device that moves is lost too
+	}
 	_, err := deviceFlags(fd)
 	return errors.Is(err, unix.EBADFD)
 }

@@ -14,6 +14,7 @@ const (
 	asRouter    = "test-as-router"    // opens a device in a container's namespace
 	asReceiver  = "test-as-receiver"  // is handed a device by a container
 	asConfined  = "test-as-confined"  // may not use io_uring
+	asPowerless = "test-as-powerless" // may not open a packet socket
 	asVictim    = "test-as-victim"    // opens a device for an owner and is killed
 )
 
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 			os.Exit(report(receiveFromContainer()))
 		case asConfined:
 			os.Exit(report(useConfinedRing(os.Args[2])))
+		case asPowerless:
+			os.Exit(report(openWithoutRight()))
 		case asVictim:
 			os.Exit(report(waitForTheEnd(os.Args[2], os.Args[3])))
 		}

@@ -95,7 +95,7 @@ func (l *Link) Offload() Offload { return l.offload }
 // clearOffload leaves a device that stays to its next user without offloads:
 // one that knows nothing of headers would take packets without checksums.
 func (l *Link) clearOffload() {
-	if l.offload >= OffloadChecksum && !l.handedOver {
+	if l.kind != KindPacket && l.offload >= OffloadChecksum && !l.handedOver {
 		// It fails where the device is gone, and then nothing is left to do.
 		_ = unix.IoctlSetInt(l.fd, unix.TUNSETOFFLOAD, 0)
 	}

@@ -9,7 +9,7 @@ import (
 	"umroute/tun/netns"
 )
 
-// Open opens a TUN or TAP and configures its namespace's side: MTU, queue,
+// Open opens a packet link to a device that is there, or opens a TUN or TAP and configures its namespace's side: MTU, queue,
 // multicast flag, addresses, up, routes. A device that is absent is made and
 // disappears with the link's Close, and with the process unless it has an owner
 // (see [Config.Owner]). One that is there is used as it is, persistent or
@@ -32,7 +32,7 @@ func Open(config Config) (*Link, error) {
 		return nil, fmt.Errorf("open %s %s%s: %w",
 			config.Kind, config.Name, inNetns(config.Netns), err)
 	}
-	d.configured = true
+	d.configured = d.kind != KindPacket
 	return newLink(d, config)
 }
 
@@ -103,11 +103,7 @@ func openAt(config Config, path string) (d device, err error) {
 // foreign says that it isn't the router's own.
 func openHere(config Config, foreign bool) (device, error) {
 	d := device{kind: config.Kind, rpf: -1}
-	if err := d.attach(config); err != nil {
-		return device{}, err
-	}
-	if err := d.configure(config, foreign); err != nil {
-		d.close()
+	if err := d.find(config, foreign); err != nil {
 		return device{}, err
 	}
 	if err := d.follow(); err != nil {
@@ -118,4 +114,19 @@ func openHere(config Config, foreign bool) (device, error) {
 		}
 	}
 	return d, nil
+}
+
+// find opens a packet link, or another device and configures that.
+func (d *device) find(config Config, foreign bool) error {
+	if config.Kind == KindPacket {
+		return d.openPacket(config)
+	}
+	if err := d.attach(config); err != nil {
+		return err
+	}
+	err := d.configure(config, foreign)
+	if err != nil {
+		d.close()
+	}
+	return err
 }

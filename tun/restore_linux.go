@@ -12,6 +12,9 @@ import (
 // routes, and its IPv6 addresses (net.ipv6.conf.*.keep_addr_on_down is off).
 // Memberships have stayed.
 func (w *watch) restore() {
+	if w.link.kind == KindPacket {
+		return // the router gave it nothing
+	}
 	if !w.configured {
 		w.logger.Info("device was down; its routes are left to whoever configured it",
 			"device", w.link.name)
@@ -58,7 +61,11 @@ func reconfigure(fd int, config Config) error {
 // inNetnsOf runs f in the namespace that a descriptor's device is in now. It
 // needs CAP_NET_ADMIN there, and CAP_SYS_ADMIN unless it is this process's own.
 func inNetnsOf(fd int, f func() error) error {
-	ns, err := unix.IoctlRetInt(fd, unix.TUNGETDEVNETNS)
+	ask := uint(unix.TUNGETDEVNETNS)
+	if _, ok := packetAddress(fd); ok {
+		ask = unix.SIOCGSKNS
+	}
+	ns, err := unix.IoctlRetInt(fd, ask)
 	if err != nil {
 		return fmt.Errorf("open its network namespace: %w", err)
 	}

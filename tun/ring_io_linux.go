@@ -57,7 +57,7 @@ func (l *Link) collect(bufs [][]byte, results []int32) (dry bool, err error) {
 			b.n++
 		case n == -int32(unix.EAGAIN):
 			dry = true
-		case n < 0 && n != -int32(unix.EINTR):
+		case n < 0 && !l.passes(unix.Errno(-n)):
 			return dry, unix.Errno(-n)
 		}
 	}

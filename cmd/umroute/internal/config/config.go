@@ -67,6 +67,9 @@ const (
 	LinkTUN Link = "tun" // IP packets; one host
 	LinkTAP Link = "tap" // Ethernet frames
 
+	// LinkPacket is an Ethernet device that was there already.
+	LinkPacket Link = "packet"
+
 	// LinkHost is a device of the host, reached by ordinary sockets.
 	LinkHost Link = "host"
 )

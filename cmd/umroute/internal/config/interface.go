@@ -64,6 +64,7 @@ func (d *decoder) iface(e entry) draft {
 	d.checkMTU(&i)
 	d.checkDescriptor(&i)
 	d.checkHost(&i)
+	d.checkPacket(&i)
 	return i
 }
 
@@ -81,7 +82,7 @@ func (d *decoder) deviceFields(known fields, i *draft) {
 // link reads the kind of device.
 func (d *decoder) link(e entry, target *Link) {
 	s := string(*target)
-	d.choice(e, &s, []string{"tun", "tap", "host"}, "packet")
+	d.choice(e, &s, []string{"tun", "tap", "packet", "host"})
 	*target = Link(s)
 }
 

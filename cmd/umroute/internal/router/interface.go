@@ -92,8 +92,11 @@ func (r *Router) deviceConfig(i *iface) tun.Config {
 	if i.origin == configured {
 		settings.Owner = r.settings.Name
 	}
-	if i.config.Link == config.LinkTAP {
+	switch i.config.Link {
+	case config.LinkTAP:
 		settings.Kind = tun.KindTAP
+	case config.LinkPacket:
+		settings.Kind = tun.KindPacket
 	}
 	return settings
 }
