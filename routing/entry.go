@@ -21,7 +21,7 @@ type entry struct {
 // output is one outgoing interface of an entry.
 type output struct {
 	place uint32 // in the arrays of the tally
-	slot  uint32 // of the port
+	slot  uint32 // of the port, and a threshold (restrict)
 }
 
 // flow is what successive entries of one (S,G) share: the counters, which

@@ -32,7 +32,12 @@ type Config struct {
 	// message to its source (RFC 4443 section 3.2). The hop limit is already one
 	// less. It must copy the packet and must not wait.
 	TooBig func(index uint32, packet []byte, mtu int)
-	Logger *slog.Logger // nil is silent
+	// Threshold says what the TTL or hop limit of a flow's packets must be above
+	// to leave by an interface, where the flow asks for more than the interface.
+	// Nil, 0 and 1: what the interface says. For an entry it must not change. It
+	// is called while the entry is set, and must not call the forwarder.
+	Threshold func(f mgm.Flow, index uint32) uint8
+	Logger    *slog.Logger // nil is silent
 
 	FlowLimit          int           // flows known or waiting; 0 is 131,072
 	InterfaceFlowLimit int           // those of them that one interface began; 0 is 16,384

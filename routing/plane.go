@@ -140,15 +140,24 @@ func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *e
 			o, known = old.output(place, len(e.outs))
 		}
 		if !known {
-			o = output{place, p.forwarder.port(oifs[i].Index).slot}
+			o = p.output(k, place, oifs[i].Index)
 		}
 		// The list is sorted, so that next hops of one interface are neighbours.
 		last := len(e.outs) - 1
-		if o.slot != in.slot && (last < 0 || e.outs[last].slot != o.slot) {
+		if o.portSlot() != in.slot && (last < 0 || e.outs[last].slot != o.slot) {
 			e.outs = append(e.outs, o)
 		}
 	}
 	return e
+}
+
+// output makes the output of a flow to an interface.
+func (p *plane) output(k key, place, index uint32) output {
+	o := output{place, p.forwarder.port(index).slot}
+	if threshold := p.forwarder.config.Threshold; threshold != nil {
+		o.restrict(threshold(k.flow(p.v6), index))
+	}
+	return o
 }
 
 // output finds the output with this place in the tally, at position hint or

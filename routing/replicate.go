@@ -27,7 +27,7 @@ func (w *worker) replicate(p *packet) {
 				continue
 			}
 		}
-		tooBig = w.scrutinise(w.openLane(o.slot), p, o.place) || tooBig
+		tooBig = w.scrutinise(o, p) || tooBig
 	}
 	if tooBig && p.v6 {
 		w.report(p)
@@ -63,9 +63,11 @@ func (w *worker) put(l *outLane, p *packet, place uint32) {
 	}
 }
 
-// scrutinise puts p into lane l if that may be, and else counts why not. It says
-// whether something of it is too long for the link and cannot be fragmented.
-func (w *worker) scrutinise(l *outLane, p *packet, place uint32) (tooBig bool) {
+// scrutinise puts p into the lane of o if that may be, and else counts why not.
+// It says whether something of it is too long for the link and cannot be
+// fragmented.
+func (w *worker) scrutinise(o *output, p *packet) (tooBig bool) {
+	l, place := w.openLane(o.portSlot()), o.place
 	out, unsent, n := l.out, &p.entry.tally.unsent[place], uint64(p.datagrams())
 	switch {
 	case out == nil:
@@ -74,7 +76,7 @@ func (w *worker) scrutinise(l *outLane, p *packet, place uint32) (tooBig bool) {
 		l.refuse(DropDomain, &unsent.discards, n)
 	case inside(out.boundary[p.family()], &p.key.group):
 		l.refuse(DropBoundary, &unsent.discards, n)
-	case p.ttl <= out.threshold:
+	case p.ttl <= max(out.threshold, o.threshold()):
 		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
 		l.refuse(DropThreshold, &unsent.ttlTooLow, n)
 	case int(p.size) <= out.mtu:

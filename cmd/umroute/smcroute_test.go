@@ -249,6 +249,22 @@ func TestSMCRouteFile(t *testing.T) {
 	if got := far.seen(carrying("low")); len(got) != 0 {
 		t.Errorf("below the threshold: %v", got)
 	}
+	t.Log("# a threshold of a route alone")
+	out, errs, status := run(t, "route", "add", "--socket", v.socket, "--in", "rp1", "--out", "rp2",
+		"--out", "rp3", "--ttl-threshold", "40", "225.9.9.9")
+	if status != 0 || out+errs != "" {
+		t.Fatalf("route add: status %d, %s%s", status, out, errs)
+	}
+	strict := netip.MustParseAddrPort("225.9.9.9:12345")
+	hosts[0].send(strict, "strict low", 40)
+	hosts[0].send(strict, "strict high", 41)
+	near.await("what is above the route's threshold", carrying("strict high"))
+	if got := near.seen(carrying("strict low")); len(got) != 0 {
+		t.Errorf("below the route's threshold: %v", got)
+	}
+	if _, errs, status := run(t, "route", "del", "--socket", v.socket, "225.9.9.9"); status != 0 {
+		t.Errorf("route del: status %d, %s", status, errs)
+	}
 	var static control.Protocol
 	for _, document := range show[[]control.Protocol](v.process, "protocols") {
 		if document.Name == "static" && document.Family == "ipv4" {

@@ -39,9 +39,14 @@ func (m *Machine) setFlow(f mgm.Flow, h *hop) {
 			old = new(flow)
 			m.flows[f] = old
 		}
-		old.key, old.outs, old.threshold = h.key, after, h.threshold
+		old.key, old.limit = h.key, limit{after, h.threshold}
 	} else {
 		delete(m.flows, f)
+	}
+	if h != nil && h.threshold > 1 {
+		m.limits.Store(f, old.limit)
+	} else {
+		m.limits.Delete(f)
 	}
 	for _, out := range after {
 		if !slices.Contains(before, out) {

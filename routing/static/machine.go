@@ -64,6 +64,8 @@ type Machine struct {
 	holds   map[place]int // why the memberships are there
 	flows   map[mgm.Flow]*flow
 	sweep   time.Time // when flows are looked at next
+
+	limits sync.Map // mgm.Flow → limit, of those flows that have a threshold
 }
 
 // route is a Route with its origin.
@@ -81,10 +83,16 @@ type place struct {
 
 // flow is a flow for which memberships were added.
 type flow struct {
-	key       Key // of its route
+	key Key // of its route
+	limit
+	fresh bool // asked for since the last sweep
+}
+
+// limit is by which interfaces a flow leaves, and with which TTL. It never
+// changes.
+type limit struct {
 	outs      []uint32
 	threshold uint8
-	fresh     bool // asked for since the last sweep
 }
 
 // sweepInterval is how often the machine looks whether the flows that it has
@@ -240,13 +248,16 @@ func (m *Machine) Routes() []Status {
 	return list
 }
 
-// Threshold is what the TTL or hop limit of a flow's packets must be above; 0
-// where no route says. Of an entry it does not change.
-func (m *Machine) Threshold(f mgm.Flow) uint8 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if state := m.flows[f]; state != nil {
-		return state.threshold
+// Threshold is what the TTL or hop limit of a flow's packets must be above to
+// leave by an interface; 0 where no route says. Of an entry it does not change.
+// It never waits, and may be called from anywhere.
+func (m *Machine) Threshold(f mgm.Flow, index uint32) uint8 {
+	found, ok := m.limits.Load(f)
+	if !ok {
+		return 0
+	}
+	if l := found.(limit); slices.Contains(l.outs, index) {
+		return l.threshold
 	}
 	return 0
 }

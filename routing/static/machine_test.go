@@ -222,14 +222,14 @@ func TestThreshold(t *testing.T) {
 	l := newLab(t, strict)
 	f := flow("10.0.1.2", "239.1.1.1")
 	l.packet("10.0.1.2", "239.1.1.1")
-	if got := l.static.Threshold(f); got != 9 {
+	if got := l.static.Threshold(f, links["blue"]); got != 9 {
 		t.Errorf("threshold %d, want 9", got)
 	}
 	strict.Threshold = 3
 	l.must(l.static.Add(strict))
 	l.want("10.0.1.2", "239.1.1.1", "") // to be made again
 	l.packet("10.0.1.2", "239.1.1.1")
-	if got := l.static.Threshold(f); got != 3 {
+	if got := l.static.Threshold(f, links["blue"]); got != 3 {
 		t.Errorf("threshold %d, want 3", got)
 	}
 }

@@ -93,7 +93,8 @@ func (r *Router) assemble() (err error) {
 		TooBig: func(index uint32, packet []byte, mtu int) {
 			r.stack.PacketTooBig(index, packet, mtu)
 		},
-		Logger: r.log,
+		Threshold: r.flowThreshold,
+		Logger:    r.log,
 	})
 	r.stack, err = stack.New(stack.Config{
 		Name:    r.settings.Name,

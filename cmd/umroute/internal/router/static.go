@@ -56,6 +56,11 @@ func (r *Router) newStatic() (*staticRoutes, error) {
 	return s, nil
 }
 
+// flowThreshold is what a static route wants of a flow's TTL on an interface.
+func (r *Router) flowThreshold(f mgm.Flow, index uint32) uint8 {
+	return r.static.members[familyIndex(f.Group.Is6())].Threshold(f, index)
+}
+
 // setPaths tells the RIB where static routes expect their sources.
 func (r *Router) setPaths(v6 bool, paths []static.Path) {
 	routes := make([]routing.RPFRoute, 0, len(paths))
