@@ -27,6 +27,9 @@ type InterfaceConfig struct {
 	// Boundary lists the groups, as prefixes, that cross the interface in neither
 	// direction (RFC 2365 section 5, RFC 4007 section 5).
 	Boundary []netip.Prefix
+	// Punted lists groups, as prefixes, whose packets are left to the host stack
+	// when they come in here, as those of link-local groups are.
+	Punted []netip.Prefix
 	// Domain names a set of interfaces: packets stay inside it.
 	Domain string
 	// Separate has every datagram written by itself and complete, as it would be
@@ -48,6 +51,7 @@ type settings struct {
 	mtu       int
 	threshold uint8
 	boundary  [2][]groupRange // IPv4, IPv6
+	punted    [2][]groupRange
 	domain    string
 
 	writer tun.BatchWriter // device, where that saves system calls
@@ -90,17 +94,29 @@ func (c InterfaceConfig) settings() (*settings, error) {
 		}
 		copy(s.hardware[:], c.HardwareAddr)
 	}
-	for _, p := range c.Boundary {
+	var err error
+	if s.boundary, err = groupRanges("boundary", c.Boundary); err == nil {
+		s.punted, err = groupRanges("punted", c.Punted)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// groupRanges sorts ranges of groups by family.
+func groupRanges(what string, prefixes []netip.Prefix) (ranges [2][]groupRange, err error) {
+	for _, p := range prefixes {
 		family := 0
 		switch {
 		case !p.IsValid(), !p.Addr().IsMulticast(), p.Addr().Is4In6():
-			return nil, fmt.Errorf("boundary %v is no range of groups", p)
+			return ranges, fmt.Errorf("%s %v is no range of groups", what, p)
 		case p.Addr().Is6():
 			family = 1
 		}
-		s.boundary[family] = append(s.boundary[family], rangeOf(p))
+		ranges[family] = append(ranges[family], rangeOf(p))
 	}
-	return s, nil
+	return ranges, nil
 }
 
 // RFC 791 section 3.2: every link takes 68 bytes, and no packet is longer than

@@ -213,6 +213,9 @@ func (w *worker) parse(p *packet) (verdict, Drop) {
 	if inside(w.in.boundary[p.family()], &p.key.group) {
 		return drop, DropBoundary
 	}
+	if inside(w.in.punted[p.family()], &p.key.group) {
+		return punt, 0
+	}
 	if p.checksum == checksumUnfinished && !p.sound() {
 		return drop, DropBadHeader
 	}

@@ -35,6 +35,7 @@ type decoder struct {
 	drafts []draft                // once they all are read
 	claims []claim                // of protocols
 	checks []func(names []string) // that need the interfaces
+	relays []relayDraft
 }
 
 // problem notes one fault. The hint says what to do, "" where unknown.

@@ -134,6 +134,7 @@ func TestReference(t *testing.T) {
 		"{interfaces: {r: {mld: {%}}}}", "{interfaces: {r: {igmp: {static: [{%}]}}}}",
 		"{unicast: {%}}", "{unicast: {routes: [{%}]}}", "{rpf: {%}}", "{rpf: {routes: [{%}]}}",
 		"{protocols: {proxy: {%}}}", "{protocols: {proxy: {rules: [{%}]}}}",
+		"{protocols: {relay: {%}}}", "{protocols: {relay: {rules: [{%}]}}}",
 	}
 	for _, s := range sections {
 		_, err := Parse("f", []byte(strings.Replace(s, "%", wrong, 1)))

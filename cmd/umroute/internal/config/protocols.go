@@ -6,6 +6,7 @@ import "fmt"
 type Protocols struct {
 	Static  Static
 	Proxies []Proxy
+	Relay   []RelayRule
 }
 
 // protocols reads the section that has one mapping for each routing protocol.
@@ -14,7 +15,8 @@ func (d *decoder) protocols(e entry, target *Protocols) {
 	d.section(e.value, e.key, fields{
 		"static": func(e entry) { d.static(e, &target.Static) },
 		"proxy":  func(e entry) { d.proxies(e, &target.Proxies) },
-		"pim":    later, "relay": later,
+		"relay":  func(e entry) { d.relay(e, &target.Relay) },
+		"pim":    later,
 	})
 }
 
@@ -64,5 +66,6 @@ func (d *decoder) checkProtocols(drafts []draft) {
 	for _, check := range d.checks {
 		check(names)
 	}
+	d.checkRelays(drafts)
 	d.checkClaims()
 }

@@ -135,6 +135,8 @@ type Protocol struct {
 	Routes []StaticRoute `json:"routes,omitempty"`
 	// Groups are those that it joins as a host.
 	Groups []HostGroup `json:"groups,omitempty"`
+	// Relay is that of protocol relay.
+	Relay *Relay `json:"relay,omitempty"`
 }
 
 // ProxyUpstream is an interface on which a proxy is a host.

@@ -71,8 +71,11 @@ func (f *family) takeHost(i *iface) error {
 
 // punt takes what is not for the packet path.
 func (r *Router) punt(index uint32, frame []byte) {
-	if i := r.byIndex(index); i != nil && i.host != nil {
-		return // which the host's kernel has seen to
+	if i := r.byIndex(index); i != nil {
+		r.relays.offer(i, frame)
+		if i.host != nil {
+			return // which the host's kernel has seen to
+		}
 	}
 	r.stack.Deliver(index, frame)
 }

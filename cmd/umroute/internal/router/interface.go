@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"umroute/cmd/umroute/internal/config"
@@ -48,6 +49,8 @@ type state struct {
 	reason string        // why it is down
 	gone   bool          // its device is gone for good
 	served chan struct{} // closed once nobody reads from it; nil where nobody has
+
+	punted atomic.Pointer[[]netip.Prefix] // groups that are not forwarded from it
 }
 
 // iface is the interface as the Multicast Group Manager names it.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,8 @@ const controlBacklog = 4096
 type loop struct {
 	packets chan controlPacket
 	calls   chan func(now time.Time)
+	relayed chan relayPacket
+	relay   func(now time.Time, index uint32, packet []byte)
 	done    chan struct{}
 	dropped atomic.Uint64
 }
@@ -27,10 +30,21 @@ type controlPacket struct {
 	packet []byte
 }
 
+// relayBacklog is how many packets may wait to be relayed. They wait apart, so
+// that a flood of them keeps no report out.
+const relayBacklog = 256
+
+// relayPacket is a complete IP packet that may be for the relay.
+type relayPacket struct {
+	index  uint32
+	packet []byte
+}
+
 func newLoop() *loop {
 	return &loop{
 		packets: make(chan controlPacket, controlBacklog),
 		calls:   make(chan func(time.Time), 64),
+		relayed: make(chan relayPacket, relayBacklog),
 		done:    make(chan struct{}),
 	}
 }
@@ -41,6 +55,19 @@ func (l *loop) post(packet controlPacket) {
 	case l.packets <- packet:
 	default:
 		l.dropped.Add(1)
+	}
+}
+
+// offer hands a copy of a packet to the relay, and says whether there was room.
+func (l *loop) offer(index uint32, packet []byte) bool {
+	if len(l.relayed) == cap(l.relayed) {
+		return false
+	}
+	select {
+	case l.relayed <- relayPacket{index, bytes.Clone(packet)}:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -103,6 +130,8 @@ func (l *loop) serve(ctx context.Context, stop func(now time.Time), machines ...
 			p.family.handle(time.Now(), p.index, p.packet)
 		case call := <-l.calls:
 			call(time.Now())
+		case p := <-l.relayed:
+			l.relay(time.Now(), p.index, p.packet)
 		case <-timer.C:
 		}
 		now := time.Now()

@@ -56,7 +56,8 @@ func (r *Router) newProtocols() (err error) {
 		return err
 	}
 	r.proxies = newProxies(r)
-	r.protocols = []protocol{r.static, r.proxies}
+	r.relays = newRelays(r)
+	r.protocols = []protocol{r.static, r.proxies, r.relays}
 	return nil
 }
 

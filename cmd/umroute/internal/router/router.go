@@ -57,6 +57,7 @@ type Router struct {
 	static    *staticRoutes
 	delays    *joindelay.Meter
 	proxies   *proxies
+	relays    *relays
 
 	changing sync.Mutex     // held by one change of the interfaces at a time
 	current  *config.Config // guarded by changing

@@ -98,12 +98,16 @@ func (r *Router) setAddresses(i *iface) error {
 
 // forwarding is the interface as the forwarder has it.
 func (i *iface) forwarding() routing.InterfaceConfig {
-	return routing.InterfaceConfig{
+	result := routing.InterfaceConfig{
 		Index: i.index, Name: i.config.Name, Device: i.device,
 		HardwareAddr: i.hardwareAddr(), MTU: i.device.MTU(),
 		TTLThreshold: i.config.TTLThreshold, Boundary: i.config.Boundary,
 		Domain: i.config.Domain, Separate: !i.config.Coalesce,
 	}
+	if punted := i.state.punted.Load(); punted != nil {
+		result.Punted = *punted
+	}
+	return result
 }
 
 // disconnect undoes connect, as far as that has come.
