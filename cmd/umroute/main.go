@@ -46,6 +46,8 @@ func runAsHelper() {
 		os.Exit(doctor.RunProbe(os.Stdout))
 	case os.Args[1] == demo.HostsCommand:
 		os.Exit(demo.RunHosts())
+	case os.Args[1] == execHelper && len(os.Args) > 2:
+		os.Exit(runWhenAttached(os.Args[2:]))
 	case bench.IsHelper(os.Args[1]):
 		os.Exit(bench.RunHelper(os.Args[1]))
 	}
@@ -56,6 +58,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := newApp(stdout, stderr).RunContext(ctx, args)
 	if err == nil {
 		return statusDone
+	}
+	if status, only := errors.AsType[exitStatus](err); only {
+		return int(status)
 	}
 	tell(stderr, err)
 	if _, usage := errors.AsType[usageError](err); usage {
@@ -105,6 +110,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			clearCommand(),
 			attachCommand(),
 			detachCommand(),
+			execCommand(),
 			reloadCommand(),
 			membershipCommand("join"),
 			membershipCommand("leave"),
