@@ -155,28 +155,36 @@ func BenchmarkRewrite(b *testing.B) {
 	}
 }
 
-// BenchmarkSet replaces entries of a table.
+// BenchmarkSet replaces entries of a table, one taken at random after the other:
+// by the same, or by one with other outputs.
 func BenchmarkSet(b *testing.B) {
+	const flows = 100_000
 	for _, fanout := range []int{1, 4} {
-		b.Run(fmt.Sprintf("replace/flows=100000/oifs=%d", fanout), func(b *testing.B) {
-			const flows = 100_000
-			w := benchRouter(b, flows, fanout, false, tun.KindTUN)
-			plane := w.forwarder.planes[0]
-			entries := make([]mgm.MFE, flows)
-			var outs []uint32
-			for i := range fanout {
-				outs = append(outs, uint32(i+2))
-			}
-			rng := rand.New(rand.NewPCG(3, 3))
-			for i := range entries {
-				entries[i] = mfe(benchFlow(rng.IntN(flows), false), 1, outs...)
-			}
-			b.ResetTimer()
-			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
-				plane.Set(entries[n%flows])
-			}
-		})
+		for _, lists := range []int{1, 2} {
+			name := fmt.Sprintf("replace/flows=%d/oifs=%d/lists=%d", flows, fanout, lists)
+			b.Run(name, func(b *testing.B) {
+				w := benchRouter(b, flows, fanout+1, false, tun.KindTUN)
+				var outs [2][]mgm.Iface
+				for i := range fanout {
+					outs[0] = append(outs[0], mgm.Iface{Index: uint32(i + 2)})
+					outs[1] = append(outs[1], mgm.Iface{Index: uint32(i + 3)})
+				}
+				order := rand.New(rand.NewPCG(3, 3)).Perm(flows)
+				m := mgm.MFE{In: mgm.Iface{Index: 1}}
+				set := func(n int) {
+					m.Flow = benchFlow(order[n%flows], false)
+					m.OIFs = outs[n/flows%lists]
+					w.forwarder.planes[0].Set(m)
+				}
+				for n := range flows {
+					set(n)
+				}
+				b.ReportAllocs()
+				for n := flows; b.Loop(); n++ {
+					set(n)
+				}
+			})
+		}
 	}
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()

@@ -28,12 +28,12 @@ type output struct {
 // survive a replacement. The plane's lock guards it, but for wrongIf, reported
 // and the counters.
 type flow struct {
-	first    tally    // in place, as most flows need no other
-	others   []*tally // the one in use last, unless that is first
-	creator  *port    // whose limit of flows this one counts against
-	oifs     []mgm.Iface
-	uninit   uint64 // packets that came while there was no entry yet
-	overflow uint64 // those of them that found no place to wait
+	first    tally       // in place, as most flows need no other
+	others   []*tally    // the one in use last, unless that is first
+	creator  *port       // whose limit of flows this one counts against
+	oifs     []mgm.Iface // of the entry, shared with who set it
+	uninit   uint64      // packets that came while there was no entry yet
+	overflow uint64      // those of them that found no place to wait
 
 	wrongIf  atomic.Uint64 // packets on another interface
 	reported atomic.Int64  // when one was reported last, in Unix nanoseconds

@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,8 @@ func (p *plane) check(f mgm.Flow) error {
 
 // Set implements mgm.Forwarder. Packets that waited for the entry leave before
 // any that find it: they are sent before it is published, and a worker that
-// found none takes the lock and looks again.
+// found none takes the lock and looks again. Set keeps m.OIFs, which must not
+// change.
 func (p *plane) Set(m mgm.MFE) error {
 	if err := p.check(m.Flow); err != nil {
 		return fmt.Errorf("set forwarding entry: %w", err)
@@ -82,7 +84,10 @@ func (p *plane) Set(m mgm.MFE) error {
 	old := p.table.lookup(&k)
 	in := p.incoming(m, old, p.queue.flows[k])
 	if old != nil {
-		p.table.put(p.entry(k, in, old.tally.flow, old, m.OIFs))
+		// A manager also tells what has changed for it alone, as a lifetime.
+		if f := old.tally.flow; old.in != in || !slices.Equal(f.oifs, m.OIFs) {
+			p.table.put(p.entry(k, in, f, old, m.OIFs))
+		}
 		return nil
 	}
 	w := p.queue.flows[k]
@@ -129,7 +134,7 @@ func (p *plane) begin(w *waiting, in *port, oifs []mgm.Iface) *flow {
 func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *entry {
 	e := &entry{key: k, in: in}
 	e.tally, p.places = f.tallyFor(in, oifs, p.places[:0])
-	f.oifs = append(f.oifs[:0], oifs...)
+	f.oifs = oifs
 	e.outs = e.few[:0]
 	if len(oifs) > len(e.few) {
 		e.outs = make([]output, 0, len(oifs))
