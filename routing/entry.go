@@ -14,14 +14,10 @@ type entry struct {
 	key   key
 	in    *port
 	tally *tally // counts what comes in by in
-	outs  []output
-	few   [3]output // outs of a small entry, to have it all in one place
-}
-
-// output is one outgoing interface of an entry.
-type output struct {
-	place uint32 // in the arrays of the tally
-	slot  uint32 // of the port, and a threshold (restrict)
+	// The outputs: the slots of their ports, with thresholds (restrict), and their
+	// places in the arrays of the tally.
+	slots, places []uint32
+	few           [2][3]uint32 // both of a small entry, to have it all in one place
 }
 
 // flow is what successive entries of one (S,G) share: the counters, which

@@ -12,8 +12,8 @@ type outLane struct {
 	n      int    // packets that the parcel holds
 	wholes int    // of these, super-packets
 	alone  bool   // what goes to several devices at once leaves this one out
-	count  uint64 // their datagrams, while they are written
-	octets uint64 // the bytes of these, likewise
+	count  uint64 // their datagrams
+	octets uint64 // the bytes of these
 	parcel
 
 	head int // bytes to leave free in front of the IP header
@@ -22,17 +22,11 @@ type outLane struct {
 	sent outTotals
 }
 
-// parcel is what goes into one write. Lanes borrow its memory for a batch.
+// parcel is what goes into one write: frames and the packets that are in them.
+// Lanes borrow its memory for a batch.
 type parcel struct {
-	frames [][]byte
-	labels []label
-}
-
-// label is the packet that is in a frame, with the place where its flow counts
-// it.
-type label struct {
-	packet *packet
-	place  uint32
+	frames  [][]byte
+	packets []*packet
 }
 
 // outTotals counts what one worker sent to one port.
@@ -41,8 +35,16 @@ type outTotals struct {
 	drops                   [drops]counter
 }
 
-// openLane makes the lane to the port with this slot ready for the batch, if
-// it is not yet.
+// lane gives the lane of an output, ready for the batch.
+func (w *worker) lane(slot uint32) *outLane {
+	slot = portSlot(slot)
+	if int(slot) < len(w.lanes) && w.lanes[slot].packets != nil {
+		return w.lanes[slot]
+	}
+	return w.openLane(slot)
+}
+
+// openLane is lane where it is not ready yet, for the slot of the port.
 func (w *worker) openLane(slot uint32) *outLane {
 	for int(slot) >= len(w.lanes) {
 		w.lanes = append(w.lanes, w.closed)
@@ -53,12 +55,9 @@ func (w *worker) openLane(slot uint32) *outLane {
 		l.port.addLane(l)
 		w.lanes[slot] = l
 	}
-	if l.labels != nil {
-		return l
-	}
 	if len(w.spare) == 0 {
 		size := len(w.sizes)
-		w.spare = append(w.spare, parcel{make([][]byte, size), make([]label, size)})
+		w.spare = append(w.spare, parcel{make([][]byte, size), make([]*packet, size)})
 	}
 	last := len(w.spare) - 1
 	l.parcel, w.spare = w.spare[last], w.spare[:last]
@@ -69,7 +68,7 @@ func (w *worker) openLane(slot uint32) *outLane {
 
 // adopt sets what packets that come in by in meet at out.
 func (l *outLane) adopt(out, in *settings) {
-	l.out, l.n, l.wholes = out, 0, 0
+	l.out, l.n, l.wholes, l.count, l.octets = out, 0, 0, 0, 0
 	l.mtu, l.threshold, l.head, l.finish = -1, 0, 0, false
 	if out == nil {
 		return
@@ -83,29 +82,17 @@ func (l *outLane) adopt(out, in *settings) {
 
 // add puts p, in whatever form it is, into lane l. All lanes share its bytes.
 func (w *worker) add(l *outLane, p *packet, place uint32) {
-	if l.n == len(l.labels) {
+	if l.n == len(l.packets) {
 		w.flushLane(l)
 	}
-	l.labels[l.n] = label{p, place}
+	l.frames[l.n], l.packets[l.n] = p.buf[p.start-l.head:p.end], p
 	l.n++
 	if p.segment != 0 {
 		l.wholes++
 	}
-}
-
-// load makes frames of what the labels name, and counts it as handed over.
-func (l *outLane) load() {
-	ethernet, head := l.out.ethernet, l.head
-	var count, octets uint64
-	frames, labels := l.frames[:l.n], l.labels[:l.n]
-	for i := range labels {
-		p := labels[i].packet
-		frames[i] = p.buf[p.start-head : p.end]
-		count += uint64(p.count)
-		octets += p.octets(ethernet)
-		p.entry.tally.handed[labels[i].place].add(uint64(p.count))
-	}
-	l.count, l.octets = count, octets
+	l.count += uint64(p.count)
+	l.octets += p.octets(l.out.ethernet)
+	p.entry.tally.handed[place].add(uint64(p.count))
 }
 
 // refuse counts n datagrams that do not leave here, for the port and the flow.
@@ -114,8 +101,9 @@ func (l *outLane) refuse(reason Drop, count *counter, n uint64) {
 	count.add(n)
 }
 
-// flush writes all lanes and closes them.
+// flush writes all that is to be sent, and closes the lanes.
 func (w *worker) flush() {
+	w.deal()
 	if w.port != nil && w.in.writer != nil {
 		w.flushTogether()
 	}

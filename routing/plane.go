@@ -135,45 +135,51 @@ func (p *plane) entry(k key, in *port, f *flow, old *entry, oifs []mgm.Iface) *e
 	e := &entry{key: k, in: in}
 	e.tally, p.places = f.tallyFor(in, oifs, p.places[:0])
 	f.oifs = oifs
-	e.outs = e.few[:0]
-	if len(oifs) > len(e.few) {
-		e.outs = make([]output, 0, len(oifs))
+	e.slots, e.places = e.few[0][:0], e.few[1][:0]
+	if n := len(oifs); n > len(e.few[0]) {
+		both := make([]uint32, 2*n)
+		e.slots, e.places = both[:0:n], both[n:n]
 	}
 	for i, place := range p.places {
-		o, known := output{}, false
+		slot, known := uint32(0), false
 		if old != nil && old.tally == e.tally {
-			o, known = old.output(place, len(e.outs))
+			slot, known = old.slot(place, len(e.slots))
 		}
 		if !known {
-			o = p.output(k, place, oifs[i].Index)
+			slot = p.slot(k, oifs[i].Index)
 		}
 		// The list is sorted, so that next hops of one interface are neighbours.
-		last := len(e.outs) - 1
-		if o.portSlot() != in.slot && (last < 0 || e.outs[last].slot != o.slot) {
-			e.outs = append(e.outs, o)
+		last := len(e.slots) - 1
+		if portSlot(slot) != in.slot && (last < 0 || e.slots[last] != slot) {
+			e.slots, e.places = append(e.slots, slot), append(e.places, place)
 		}
 	}
 	return e
 }
 
-// output makes the output of a flow to an interface.
-func (p *plane) output(k key, place, index uint32) output {
-	o := output{place, p.forwarder.port(index).slot}
+// slot makes the slot of a flow's output to an interface.
+func (p *plane) slot(k key, index uint32) uint32 {
+	slot := p.forwarder.port(index).slot
 	if threshold := p.forwarder.config.Threshold; threshold != nil {
-		o.restrict(threshold(k.flow(p.v6), index))
+		return restrict(slot, threshold(k.flow(p.v6), index))
 	}
-	return o
+	return slot
 }
 
-// output finds the output with this place in the tally, at position hint or
-// near it.
-func (e *entry) output(place uint32, hint int) (output, bool) {
-	for i := max(0, hint-1); i < min(hint+2, len(e.outs)); i++ {
-		if e.outs[i].place == place {
-			return e.outs[i], true
+// slot finds the slot of the output with this place in the tally, at position
+// hint or near it.
+func (e *entry) slot(place uint32, hint int) (slot uint32, found bool) {
+	for i := max(0, hint-1); i < min(hint+2, len(e.slots)); i++ {
+		if e.places[i] == place {
+			return e.slots[i], true
 		}
 	}
-	return output{}, false
+	return 0, false
+}
+
+// place finds the place of the output by the port with this slot.
+func (e *entry) place(port uint32) uint32 {
+	return e.places[slices.IndexFunc(e.slots, func(s uint32) bool { return portSlot(s) == port })]
 }
 
 // send forwards the packets that waited for e, which nobody else sees yet: so

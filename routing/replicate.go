@@ -1,33 +1,31 @@
 package routing
 
 // replicate puts p, a packet or a run that came in as its entry says and is
-// counted, into the lanes of the outputs.
+// counted, into the lanes of the outputs, or one datagram into the bundle for
+// them.
 func (w *worker) replicate(p *packet) {
 	e := p.entry
-	if p.ttl <= 1 || len(e.outs) == 0 {
+	if p.ttl <= 1 || len(e.slots) == 0 {
 		w.end(p)
 		return
 	}
+	if p.next == nil && p.segment == 0 {
+		p.decrement()
+		w.collect(p)
+		return
+	}
+	w.deal()
 	for d := p; d != nil; d = d.next {
 		d.decrement()
 	}
-	// What is not one datagram with a complete checksum takes the longer way.
-	size := int(p.size)
-	if p.next != nil || p.segment != 0 || p.checksum == checksumUnfinished {
-		size = maxMTU + 1
-	}
 	tooBig := false
-	for i := range e.outs {
-		o := &e.outs[i]
-		if int(o.slot) < len(w.lanes) {
-			l := w.lanes[o.slot]
-			if n := l.n; size <= l.mtu && p.ttl > l.threshold && n < len(l.labels) {
-				l.labels[n] = label{p, o.place}
-				l.n = n + 1
-				continue
-			}
+	for i, slot := range e.slots {
+		l := w.lane(slot)
+		if int(p.size) <= l.mtu && p.ttl > max(l.threshold, thresholdOf(slot)) {
+			w.put(l, p, e.places[i])
+			continue
 		}
-		tooBig = w.scrutinise(o, p) || tooBig
+		tooBig = w.scrutinise(l, p, i) || tooBig
 	}
 	if tooBig && p.v6 {
 		w.report(p)
@@ -63,11 +61,11 @@ func (w *worker) put(l *outLane, p *packet, place uint32) {
 	}
 }
 
-// scrutinise puts p into the lane of o if that may be, and else counts why not.
-// It says whether something of it is too long for the link and cannot be
-// fragmented.
-func (w *worker) scrutinise(o *output, p *packet) (tooBig bool) {
-	l, place := w.openLane(o.portSlot()), o.place
+// scrutinise puts p into lane l, that of output i, if that may be, and else
+// counts why not. It says whether something of it is too long for the link and
+// cannot be fragmented.
+func (w *worker) scrutinise(l *outLane, p *packet, i int) (tooBig bool) {
+	place, threshold := p.entry.places[i], thresholdOf(p.entry.slots[i])
 	out, unsent, n := l.out, &p.entry.tally.unsent[place], uint64(p.datagrams())
 	switch {
 	case out == nil:
@@ -76,7 +74,7 @@ func (w *worker) scrutinise(o *output, p *packet) (tooBig bool) {
 		l.refuse(DropDomain, &unsent.discards, n)
 	case inside(out.boundary[p.family()], &p.key.group):
 		l.refuse(DropBoundary, &unsent.discards, n)
-	case p.ttl <= max(out.threshold, o.threshold()):
+	case p.ttl <= max(out.threshold, threshold):
 		// RFC 1812 section 5.2.1.3 forwards where the TTL is above the threshold.
 		l.refuse(DropThreshold, &unsent.ttlTooLow, n)
 	case int(p.size) <= out.mtu:

@@ -17,9 +17,8 @@ func (w *worker) flushTogether() {
 		if !l.together() {
 			continue
 		}
-		l.load()
 		for i, frame := range l.frames[:l.n] {
-			l.address(frame, l.labels[i].packet)
+			l.address(frame, l.packets[i])
 			w.outs = append(w.outs, tun.Packet{To: l.out.device, Data: frame})
 		}
 	}
@@ -46,17 +45,18 @@ func (l *outLane) together() bool {
 func (w *worker) settle(l *outLane, outs []tun.Packet) {
 	for i := range outs {
 		err := outs[i].Err
-		at := l.labels[i]
+		p := l.packets[i]
 		switch {
 		case err == nil:
-		case at.packet.segment != 0 && errors.Is(err, syscall.EINVAL):
+		case p.segment != 0 && errors.Is(err, syscall.EINVAL):
 			l.alone = true
 			w.writeWhole(l, i)
 		default:
-			l.lose(at.packet, at.place)
+			l.lose(p)
 		}
 	}
 	l.n, l.wholes = 0, 0
 	l.sent.packets.add(l.count)
 	l.sent.octets.add(l.octets)
+	l.count, l.octets = 0, 0
 }

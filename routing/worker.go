@@ -30,6 +30,7 @@ type worker struct {
 	runs runs
 	full bool // the last read filled all buffers
 
+	bundle bundle
 	lanes  []*outLane // by slot of the output's port
 	closed *outLane   // in lanes where there is none yet
 	open   []*outLane // those with settings for this batch
@@ -277,7 +278,7 @@ func (w *worker) keepOrder(i int) {
 				p.entry.tally.unmeet(p)
 			}
 			p.entry = nil
-		case len(w.open) > 0:
+		case len(w.open)+len(w.bundle.packets) > 0:
 			w.flush()
 		}
 	}

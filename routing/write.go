@@ -10,13 +10,9 @@ import (
 // flushLane writes what the lane holds: super-packets each by itself, since one
 // that the device refuses can be sent in another way, all others together.
 func (w *worker) flushLane(l *outLane) {
-	if l.n == 0 {
-		return
-	}
-	l.load()
 	from := 0
 	for i := 0; l.wholes > 0; i++ {
-		if l.labels[i].packet.segment != 0 {
+		if l.packets[i].segment != 0 {
 			l.writeSingles(from, i)
 			w.writeWhole(l, i)
 			l.wholes--
@@ -26,7 +22,7 @@ func (w *worker) flushLane(l *outLane) {
 	l.writeSingles(from, l.n)
 	l.sent.packets.add(l.count)
 	l.sent.octets.add(l.octets)
-	l.n = 0
+	l.n, l.count, l.octets = 0, 0, 0
 }
 
 // writeSingles writes the packets from one position to another, all of them no
@@ -38,30 +34,30 @@ func (l *outLane) writeSingles(from, to int) {
 	}
 	if l.head != 0 {
 		for i := from; i < to; i++ {
-			l.address(l.frames[i], l.labels[i].packet)
+			l.address(l.frames[i], l.packets[i])
 		}
 	}
 	taken, _ := l.write(l.frames[from:to])
-	for _, at := range l.labels[from+taken : to] {
-		l.lose(at.packet, at.place)
+	for _, p := range l.packets[from+taken : to] {
+		l.lose(p)
 	}
 }
 
 // writeWhole writes a super-packet. If the device says that it is none, it is
 // sent datagram by datagram.
 func (w *worker) writeWhole(l *outLane, i int) {
-	at := &l.labels[i]
-	l.address(l.frames[i], at.packet)
+	p := l.packets[i]
+	l.address(l.frames[i], p)
 	taken, err := l.write(l.frames[i : i+1])
 	if taken == 1 {
 		return
 	}
 	if !errors.Is(err, syscall.EINVAL) {
-		l.lose(at.packet, at.place)
+		l.lose(p)
 		return
 	}
 	l.sent.resent.add(1)
-	for d := w.singles(at.packet); d != nil; {
+	for d := w.singles(p); d != nil; {
 		first := d
 		w.frames = w.frames[:0]
 		for ; d != nil && len(w.frames) < cap(w.frames); d = d.next {
@@ -72,7 +68,7 @@ func (w *worker) writeWhole(l *outLane, i int) {
 		taken, _ := l.write(w.frames)
 		for i := 0; first != d; i++ {
 			if i >= taken {
-				l.lose(first, at.place)
+				l.lose(first)
 			}
 			first = first.next
 		}
@@ -80,9 +76,10 @@ func (w *worker) writeWhole(l *outLane, i int) {
 }
 
 // lose counts a packet that was added to the lane and not taken by the device.
-func (l *outLane) lose(p *packet, place uint32) {
+func (l *outLane) lose(p *packet) {
 	l.count -= uint64(p.count)
 	l.octets -= p.octets(l.out.ethernet)
+	place := p.entry.place(l.port.slot)
 	l.refuse(DropDevice, &p.entry.tally.unsent[place].refused, uint64(p.count))
 }
 
