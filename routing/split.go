@@ -90,6 +90,13 @@ func (p *packet) resize(before int, id uint16) {
 	s = s>>16 + s&0xffff
 	binary.BigEndian.PutUint16(udp[udpChecksum:], uint16(s>>16+s))
 	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
+	p.setLength(id)
+}
+
+// setLength writes the length of p into its IP header, and adds id to the ID of
+// an IPv4 packet.
+func (p *packet) setLength(id uint16) {
+	b := p.ip()
 	if p.v6 {
 		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-ipv6HeaderLen))
 		return

@@ -133,8 +133,11 @@ func (w *worker) sort(n int) {
 		ok := w.accept(p, i)
 		packets += int(p.count)
 		octets += p.octets(w.in.ethernet)
-		if ok {
+		switch {
+		case ok:
 			v, reason = w.parse(p)
+		case w.puntTCP(p):
+			continue
 		}
 		switch v {
 		case forward:
@@ -188,15 +191,20 @@ func (w *worker) punt(p *packet) {
 		return
 	}
 	w.counts.punted.add(uint64(p.count))
+	for d := w.singles(p); d != nil; d = d.next {
+		w.puntOne(d, ethernet)
+	}
+}
+
+// puntOne leaves d, which is not a super-packet, to the host stack.
+func (w *worker) puntOne(d *packet, ethernet []byte) {
 	if w.forwarder.config.Punt == nil {
 		return
 	}
-	for d := w.singles(p); d != nil; d = d.next {
-		d.finish()
-		frame := d.buf[d.start-len(ethernet) : d.end]
-		copy(frame, ethernet)
-		w.forwarder.config.Punt(w.port.index, frame)
-	}
+	d.finish()
+	frame := d.buf[d.start-len(ethernet) : d.end]
+	copy(frame, ethernet)
+	w.forwarder.config.Punt(w.port.index, frame)
 }
 
 // parse classifies what was accepted.

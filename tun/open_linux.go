@@ -9,8 +9,9 @@ import (
 	"umroute/tun/netns"
 )
 
-// Open opens a packet link to a device that is there, or opens a TUN or TAP and configures its namespace's side: MTU, queue,
-// multicast flag, addresses, up, routes. A device that is absent is made and
+// Open opens a packet link to a device that is there, or a TUN or TAP. Of these
+// it configures the namespace's side: MTU, queue, multicast flag, addresses, up,
+// routes. A device that is absent is made and
 // disappears with the link's Close, and with the process unless it has an owner
 // (see [Config.Owner]). One that is there is used as it is, persistent or
 // multi-queue, and what Open sets on it stays; only one that a killed router of

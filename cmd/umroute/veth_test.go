@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"umroute/tun/netns/netnstest"
 )
@@ -66,4 +70,55 @@ func TestVeth(t *testing.T) {
 			p.stop()
 		})
 	}
+}
+
+// TestVethCarriesTCP sends more over TCP than fits into a packet, from a host
+// that leaves it to its device to make packets of it.
+func TestVethCarriesTCP(t *testing.T) {
+	t.Parallel()
+	netns, hosts := newVeths(t, "red", "blue")
+	red, blue := hosts[0], hosts[1]
+	p := startRouter(t, "interfaces:\n"+configureVeth(red, netns, "")+
+		configureVeth(blue, netns, ""))
+	sent := make([]byte, 3<<20)
+	for i := range sent {
+		sent[i] = byte(i * i >> 7)
+	}
+	for _, address := range []netip.Addr{blue.v4, blue.v6} {
+		var listener net.Listener
+		blue.Do(func() (err error) {
+			listener, err = net.Listen("tcp", netip.AddrPortFrom(address, 7000).String())
+			return err
+		})
+		received := make(chan []byte, 1)
+		go func() {
+			defer close(received)
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			b, _ := io.ReadAll(conn) // what is missing is missed below
+			received <- b
+		}()
+		red.Do(func() error {
+			conn, err := net.DialTimeout("tcp", listener.Addr().String(), patience)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			_, err = conn.Write(sent)
+			return err
+		})
+		if got := <-received; !bytes.Equal(got, sent) {
+			t.Errorf("%s received %d of %d bytes, or others", address, len(got), len(sent))
+		}
+		listener.Close()
+	}
+	if dropped := p.iface("red").Drops["bad_header"]; dropped != 0 {
+		t.Errorf("%d packets were taken for wrong", dropped)
+	}
+	p.stop()
 }
