@@ -48,6 +48,7 @@ var restricted = map[string]string{
 	"github.com/vishvananda":     "tun cmd bench routing",
 	"github.com/prometheus":      "cmd",
 	"github.com/charmbracelet":   "cmd",
+	"charm.land":                 "cmd",
 	"github.com/coreos":          "cmd",
 	"github.com/elastic":         "cmd",
 	"golang.org/x/sync/errgroup": "cmd bench",

@@ -24,6 +24,7 @@ var views = []view{
 	{"protocols", "the routing protocols that run", table(protocolTable)},
 	{"neighbors", "the routers that protocols have found", table(neighborTable)},
 	{"stats", "the router as a whole", printStats},
+	{"events", "the last records of the router's log", table(eventTable)},
 }
 
 // table prints rows of type T in aligned columns.

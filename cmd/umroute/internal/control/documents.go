@@ -189,6 +189,15 @@ type DelayBucket struct {
 	Count uint64  `json:"count"`
 }
 
+// Event is one of the last records of the router's log, from level info on.
+type Event struct {
+	Number     uint64            `json:"number"` // counted from 1
+	Time       string            `json:"time"`   // RFC 3339
+	Level      string            `json:"level"`  // INFO, WARN or ERROR
+	Message    string            `json:"message"`
+	Attributes map[string]string `json:"attributes"`
+}
+
 // MembershipChange is the body of POST /v1/join and /v1/leave.
 type MembershipChange struct {
 	Interface string `json:"interface"`

@@ -13,7 +13,7 @@ import (
 // described are the types that openapi.yaml has a schema of, with all that they
 // hold. A new document goes here.
 var described = []any{Interface{}, Group{}, Membership{}, Route{}, Protocol{}, Neighbor{},
-	Stats{}, Explanation{}, MembershipChange{}, StaticRoute{}, Attachment{},
+	Stats{}, Event{}, Explanation{}, MembershipChange{}, StaticRoute{}, Attachment{},
 	Detachment{}, HostGroup{}, Reload{}, failure{}}
 
 // components is the generated part of openapi.yaml.

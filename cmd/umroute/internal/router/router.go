@@ -18,6 +18,7 @@ import (
 
 	"umroute/cmd/umroute/internal/config"
 	"umroute/cmd/umroute/internal/control"
+	"umroute/cmd/umroute/internal/eventlog"
 	"umroute/cmd/umroute/internal/joindelay"
 	"umroute/mgm"
 	"umroute/routing"
@@ -56,6 +57,7 @@ type Router struct {
 	protocols []protocol // the loop's
 	static    *staticRoutes
 	delays    *joindelay.Meter
+	events    *eventlog.Log
 	proxies   *proxies
 	relays    *relays
 
@@ -68,6 +70,7 @@ type Router struct {
 func New(settings *config.Config, options Options) (*Router, error) {
 	r := &Router{settings: settings, current: settings, options: options, log: options.Logger,
 		started: time.Now(), loop: newLoop()}
+	r.keepEvents()
 	if err := r.assemble(); err != nil {
 		r.close()
 		return nil, err

@@ -32,6 +32,8 @@ func (r *Router) Show(ctx context.Context, document string) (any, error) {
 		return r.Protocols(ctx)
 	case "neighbors":
 		return []control.Neighbor{}, nil
+	case "events":
+		return r.eventDocuments(), nil
 	case "stats":
 		return r.Stats(), nil
 	}
