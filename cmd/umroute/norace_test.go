@@ -4,3 +4,6 @@ package main
 
 // stormPackets are sent of each kind.
 const stormPackets = 100_000
+
+// raceDetector says whether it is at work.
+const raceDetector = false
