@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"stack/membership": {"mgm", "stack/igmp", "stack/mld"},
 	"mgm":              {},
 	"routing":          {"mgm", "tun"},
+	"routing/kernel":   {},
 	"routing/static":   {"mgm", "routing"},
 	"routing/proxy":    {"mgm", "routing", "stack/igmp", "stack/mld"},
 	"routing/relay":    {"mgm", "routing", "tun"},

@@ -37,8 +37,9 @@ type RPFRoute struct {
 //
 // It has two levels. A configured RPF route that covers a source wins, however
 // short its prefix; without one the unicast routes decide, which are those of
-// the interfaces and the static ones. Within a level the longest prefix wins,
-// and among routes for one prefix: connected before static, then the lowest
+// the interfaces, the static ones and those of the kernel. Within a level the
+// longest prefix wins, and among routes for one prefix: connected before static
+// before those of the kernel (SetKernel has more on these), then the lowest
 // interface index, then the lowest gateway. The paths of static multicast routes
 // stand among the unicast routes (SetPaths).
 //
@@ -55,9 +56,10 @@ type RIB struct {
 	connected map[netip.Prefix][]uint32 // ascending
 	onLink    *bart.Table[uint32]       // the connected prefixes, each with its lowest index
 	static    map[netip.Prefix][]UnicastRoute
-	multicast map[netip.Prefix][]uint32 // ascending
-	paths     map[netip.Prefix][]uint32 // ascending
-	defaults  map[netip.Prefix][]uint32 // in order of preference
+	multicast map[netip.Prefix][]uint32      // ascending
+	paths     map[netip.Prefix][]uint32      // ascending
+	kernel    map[netip.Prefix][]KernelRoute // the preferred first
+	defaults  map[netip.Prefix][]uint32      // in order of preference
 }
 
 // ribView is what Lookup reads. It never changes once it is published.

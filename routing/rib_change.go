@@ -69,6 +69,7 @@ func (r *RIB) setLink(d *delta, index uint32, prefixes []netip.Prefix, present b
 		return
 	}
 	r.markPaths(d, index)
+	r.markKernel(d, index)
 	r.markDefaults(d, index)
 	for p, indices := range r.multicast {
 		if slices.Contains(indices, index) {
@@ -163,7 +164,8 @@ func (r *RIB) bestUnicast(p netip.Prefix) (mgm.Route, bool) {
 	return path, there
 }
 
-// bestReach chooses among the connected and the static routes for p.
+// bestReach chooses among the connected, the static and the kernel's routes for
+// p.
 func (r *RIB) bestReach(p netip.Prefix) (mgm.Route, bool) {
 	if indices := r.connected[p]; len(indices) > 0 {
 		return mgm.Route{
@@ -189,7 +191,10 @@ func (r *RIB) bestReach(p netip.Prefix) (mgm.Route, bool) {
 			best, found = route, true
 		}
 	}
-	return best, found
+	if !found {
+		return r.bestKernel(p)
+	}
+	return best, true
 }
 
 // precedes orders routes for one prefix, so that ties do not depend on the

@@ -52,6 +52,7 @@ var shapes = map[string]shape{
 		"protocol": isText, "interface": isText, "address": isText,
 		"uptime_seconds": isNumber, "expires_seconds": isNumber, "dr": isBool,
 	},
+	"rib": {"prefix": isText, "kind": isText, "interface": isText, "via": isText},
 	"stats": {
 		"name": isText, "pid": isNumber, "version": isText, "uptime_seconds": isNumber,
 		"flows": isNumber, "misses": isNumber, "negative": isNumber, "punted": isNumber,

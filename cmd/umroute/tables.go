@@ -23,6 +23,7 @@ var views = []view{
 	{"routes", "the multicast forwarding entries", table(routeTable)},
 	{"protocols", "the routing protocols that run", table(protocolTable)},
 	{"neighbors", "the routers that protocols have found", table(neighborTable)},
+	{"rib", "the routes by which sources are expected", table(ribTable)},
 	{"stats", "the router as a whole", printStats},
 	{"events", "the last records of the router's log", table(eventTable)},
 }
@@ -114,6 +115,13 @@ func protocolTable(row func(...any), protocols []control.Protocol) {
 	for _, p := range protocols {
 		row(p.Name, dash(p.Family), p.ProtocolID, p.ComponentID,
 			dash(strings.Join(p.Interfaces, ",")), p.Joins, p.Prunes, total(p.Alerts))
+	}
+}
+
+func ribTable(row func(...any), routes []control.RIBRoute) {
+	row("Prefix", "Kind", "Interface", "Via")
+	for _, r := range routes {
+		row(r.Prefix, r.Kind, r.Interface, dash(r.Via))
 	}
 }
 

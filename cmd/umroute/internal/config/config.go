@@ -38,6 +38,7 @@ const (
 // Unicast is the unicast side of the router.
 type Unicast struct {
 	Forward bool // between the interfaces
+	Kernel  bool // the RIB has the kernel's routes by devices in the router's namespace
 	Routes  []UnicastRoute
 }
 

@@ -10,7 +10,7 @@ func Default() *Config {
 	return &Config{
 		Name:    "umroute",
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
-		Unicast: Unicast{Forward: true},
+		Unicast: Unicast{Forward: true, Kernel: true},
 	}
 }
 

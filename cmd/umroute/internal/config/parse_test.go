@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 		Name:       "umroute",
 		Log:        Log{slog.LevelInfo, LogText},
 		Interfaces: []Interface{iface("red", "mc0", 2, true), iface("blue", "b", 3, false)},
-		Unicast:    Unicast{Forward: true},
+		Unicast:    Unicast{Forward: true, Kernel: true},
 	}
 	want.Interfaces[0].Addresses = prefixes("10.0.1.1/24")
 	if diff := cmp.Diff(want, got, compareConfig); diff != "" {
@@ -105,6 +105,7 @@ func TestValues(t *testing.T) {
 			},
 		}, DefaultInterface("a", prefixes("10.0.2.1/24")...)},
 		Unicast: Unicast{
+			Kernel: true,
 			Routes: []UnicastRoute{{netip.MustParsePrefix("10.9.0.0/16"), addr("10.0.1.7")}},
 		},
 		RPF: RPF{Routes: []RPFRoute{{netip.MustParsePrefix("10.9.0.0/16"), "a"}}},
@@ -133,6 +134,7 @@ func TestReference(t *testing.T) {
 		"{interfaces: {r: {%}}}", "{interfaces: {r: {igmp: {%}}}}",
 		"{interfaces: {r: {mld: {%}}}}", "{interfaces: {r: {igmp: {static: [{%}]}}}}",
 		"{unicast: {%}}", "{unicast: {routes: [{%}]}}", "{rpf: {%}}", "{rpf: {routes: [{%}]}}",
+		"{protocols: {static: {%}}}", "{protocols: {static: {routes: [{%}]}}}",
 		"{protocols: {proxy: {%}}}", "{protocols: {proxy: {rules: [{%}]}}}",
 		"{protocols: {relay: {%}}}", "{protocols: {relay: {rules: [{%}]}}}",
 	}

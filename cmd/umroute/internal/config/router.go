@@ -87,6 +87,7 @@ func (d *decoder) unicast(e entry, target *Unicast) []unicastDraft {
 	var routes []unicastDraft
 	d.section(e.value, e.key, fields{
 		"forward": func(e entry) { d.boolean(e, &target.Forward) },
+		"kernel":  func(e entry) { d.boolean(e, &target.Kernel) },
 		"routes": func(e entry) {
 			d.list(e, func(e entry) {
 				var r unicastDraft

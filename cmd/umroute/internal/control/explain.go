@@ -41,7 +41,7 @@ type Explanation struct {
 	Seen      []Seen    `json:"seen"`
 }
 
-// RIBRoute is what the RIB says about a source.
+// RIBRoute is what the RIB says about a source, and a row of "show rib".
 type RIBRoute struct {
 	Prefix    string `json:"prefix"`
 	Interface string `json:"interface"`

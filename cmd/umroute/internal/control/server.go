@@ -44,7 +44,7 @@ func (e invalid) Unwrap() error { return e.error }
 
 // Documents lists what Show knows, in the order in which help names it.
 var Documents = []string{"interfaces", "groups", "memberships", "routes",
-	"protocols", "neighbors", "stats", "events"}
+	"protocols", "neighbors", "rib", "stats", "events"}
 
 // maxRequest bounds the body of a request, in bytes.
 const maxRequest = 1 << 16

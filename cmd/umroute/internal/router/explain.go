@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -98,7 +99,9 @@ func routeKind(p mgm.ProtocolID) string {
 	case routing.ProtocolStatic:
 		return "static"
 	}
-	return "other"
+	learnt := map[mgm.ProtocolID]string{8: "rip", 9: "isis", 13: "ospf", 14: "bgp", 16: "eigrp",
+		19: "dhcp"}
+	return cmp.Or(learnt[p], "other")
 }
 
 func (r *Router) explainLink(i *iface) *explain.Link {

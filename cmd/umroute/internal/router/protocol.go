@@ -57,7 +57,8 @@ func (r *Router) newProtocols() (err error) {
 	}
 	r.proxies = newProxies(r)
 	r.relays = newRelays(r)
-	r.protocols = []protocol{r.static, r.proxies, r.relays}
+	r.kernel = &kernelRoutes{router: r}
+	r.protocols = []protocol{r.static, r.proxies, r.relays, r.kernel}
 	return nil
 }
 

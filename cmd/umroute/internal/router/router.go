@@ -56,6 +56,7 @@ type Router struct {
 	igmp, mld *family
 	protocols []protocol // the loop's
 	static    *staticRoutes
+	kernel    *kernelRoutes
 	delays    *joindelay.Meter
 	events    *eventlog.Log
 	proxies   *proxies
@@ -145,6 +146,9 @@ func (r *Router) Serve(ctx context.Context, socket *net.UnixListener, ready func
 		tasks.Go(func() error { return control.Serve(ctx, socket, r, r.options.Access, r.log) })
 	}
 	tasks.Go(func() error { return r.serveMetrics(ctx, port) })
+	if r.settings.Unicast.Kernel {
+		tasks.Go(func() error { r.kernel.follow(ctx); return nil })
+	}
 	tasks.Go(func() error {
 		r.loop.serve(ctx, r.stopProtocols, r.machines()...)
 		return nil

@@ -34,6 +34,8 @@ func (r *Router) Show(ctx context.Context, document string) (any, error) {
 		return []control.Neighbor{}, nil
 	case "events":
 		return r.eventDocuments(), nil
+	case "rib":
+		return r.RIB(), nil
 	case "stats":
 		return r.Stats(), nil
 	}
