@@ -71,6 +71,19 @@ func (d *Device) SetReceived(group netip.AddrPort, on bool) error {
 	return d.apply(group)
 }
 
+// Received are the ports of a group that are received, in order.
+func (d *Device) Received(group netip.Addr) (ports []uint16) {
+	d.receiving.RLock()
+	defer d.receiving.RUnlock()
+	for each := range d.received {
+		if each.Addr() == group {
+			ports = append(ports, each.Port())
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
+
 // wanted is what is to be received of a port of a group.
 func (d *Device) wanted(group netip.AddrPort) filter {
 	if d.fixed[group] {

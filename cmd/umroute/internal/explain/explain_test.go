@@ -39,6 +39,15 @@ func TestDecide(t *testing.T) {
 		mentions string
 	}{
 		{"as it is", func(*Facts) {}, Forwarded, "7 packets in, 7 out"},
+		{"to the host's network", func(f *Facts) {
+			f.Out.Host = &Host{Address: netip.MustParseAddr("192.168.7.1")}
+		}, Forwarded, "there the source is the host's address, 192.168.7.1"},
+		{"from the host's network, not joined", func(f *Facts) {
+			f.In.Host, f.Entry = &Host{}, nil
+		}, NotJoined, "no socket receives 239.1.1.1"},
+		{"from the host's network, other ports", func(f *Facts) {
+			f.In.Host, f.Entry = &Host{Ports: []uint16{5004, 5005}}, nil
+		}, NoTraffic, "only these ports are received there: 5004, 5005"},
 		{"no interface at all", func(f *Facts) { f.Out, f.Known = nil, nil }, NoInterface,
 			"there is none"},
 		{"the way in is down", func(f *Facts) { f.In.Up, f.In.Reason = false, "gone" },

@@ -36,6 +36,7 @@ type Link struct {
 	NoMulticastFlag bool
 	// ReversePathFilter is the device's rp_filter, -1 where unknown.
 	ReversePathFilter int
+	Host              *Host // nil where it is no interface to the host's network
 }
 
 // blocks says whether the group does not cross the interface.

@@ -78,8 +78,8 @@ func forwarded(f *Facts) *Verdict {
 		return nil
 	}
 	return because(Forwarded, "RFC 2715, rule 2", f.rpFilter(),
-		"the flow comes in by %s and goes out by %s: %d packets in, %d out", f.In.Name,
-		f.Out.Name, f.Entry.Packets, f.Entry.Output.Packets)
+		"the flow comes in by %s and goes out by %s: %d packets in, %d out%s", f.In.Name,
+		f.Out.Name, f.Entry.Packets, f.Entry.Output.Packets, f.sentFrom())
 }
 
 // rpFilter says what may still keep the receiver's host from delivering.
@@ -99,8 +99,8 @@ func (f *Facts) noTraffic() Verdict {
 		remedy = "set the flag MULTICAST, which the device of " + f.In.Name +
 			" lacks: ip link set DEVICE multicast on"
 	}
-	text := "the flow would be forwarded, but no packet of it has come in by %s (%s)"
+	text := "the flow would be forwarded, but no packet of it has come in by %s (%s)%s"
 	v := because(NoTraffic, "an entry is made by the first packet", remedy, text, f.In.Name,
-		f.route())
+		f.route(), f.portsOnly())
 	return *v
 }

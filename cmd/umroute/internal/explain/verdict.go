@@ -29,6 +29,7 @@ const (
 	TooLong         Cause = "too-long"
 	DeviceRefuses   Cause = "device"
 	NegativeEntry   Cause = "negative-entry"
+	NotJoined       Cause = "not-joined"
 	NoTraffic       Cause = "no-traffic"
 	Forwarded       Cause = "forwarded"
 )
@@ -64,7 +65,7 @@ var rules = []func(*Facts) *Verdict{
 	otherDomain, boundary,
 	membershipOff, notAllowed, groupLimit, olderVersion, sourceFilter, noMembers,
 	wrongInterface, lowTTL, threshold, tooLong, deviceRefuses, flowLimit, negativeEntry,
-	forwarded,
+	notJoined, forwarded,
 }
 
 // because builds a verdict.

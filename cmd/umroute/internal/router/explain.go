@@ -68,24 +68,26 @@ func (r *Router) facts(ctx context.Context, q control.Question) (*explain.Facts,
 	if route, ok := r.rib.Lookup(q.Source); ok {
 		facts.Route = explain.Route{Prefix: route.Prefix, Via: route.NextHop,
 			Interface: r.name(route.Iface), Kind: routeKind(route.Protocol)}
-		facts.In = r.explainLink(r.byIndex(route.Iface.Index))
+		facts.In = r.explainLink(r.byIndex(route.Iface.Index), q.Group)
 	}
 	out := r.byName(q.Interface)
-	if facts.Out = r.explainLink(out); out == nil {
+	if facts.Out = r.explainLink(out, q.Group); out == nil {
 		return facts, nil
 	}
 	flow := mgm.Flow{Source: q.Source, Group: q.Group}
 	if entry, err := f.manager.MFEStats(flow); err == nil {
 		facts.Entry = explainEntry(entry, out)
 		if in := r.byIndex(entry.MFE.In.Index); in != nil {
-			facts.In = r.explainLink(in)
+			facts.In = r.explainLink(in, q.Group)
 		}
 	}
 	var err error
 	if facts.Membership, err = r.explainMembership(ctx, f, out, q.Group); err != nil {
 		return nil, err
 	}
-	facts.Member = f.covers(flow, out, facts.Membership)
+	// A proxy sends upstream without a membership.
+	facts.Member = f.covers(flow, out, facts.Membership) ||
+		out.host != nil && facts.Entry != nil && facts.Entry.Output != nil
 	return facts, nil
 }
 
@@ -104,7 +106,7 @@ func routeKind(p mgm.ProtocolID) string {
 	return cmp.Or(learnt[p], "other")
 }
 
-func (r *Router) explainLink(i *iface) *explain.Link {
+func (r *Router) explainLink(i *iface, group netip.Addr) *explain.Link {
 	if i == nil {
 		return nil
 	}
@@ -115,8 +117,21 @@ func (r *Router) explainLink(i *iface) *explain.Link {
 		link.NoMulticastFlag = known && !has
 		link.ReversePathFilter = i.link.ReversePathFilter()
 	}
+	if i.host != nil {
+		link.Host = explainHost(i, group)
+	}
 	link.Up, link.Reason = r.registry.state(i)
 	return link
+}
+
+func explainHost(i *iface, group netip.Addr) *explain.Host {
+	h := &explain.Host{Ports: i.host.Received(group)}
+	for _, p := range i.host.Addresses() {
+		if p.Addr().Is4() == group.Is4() && !h.Address.IsValid() {
+			h.Address = p.Addr()
+		}
+	}
+	return h
 }
 
 func explainEntry(entry mgm.MFEStats, out *iface) *explain.Entry {

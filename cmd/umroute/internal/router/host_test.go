@@ -7,11 +7,14 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"umroute/cmd/umroute/internal/control"
 )
 
 // hostDevice is the device of the router's host, where the test runs, on the LAN.
@@ -169,6 +172,23 @@ protocols:
 			if got := receive(t, conn); got != (datagram{"datagram", from, 7}) {
 				t.Errorf("received %v", got)
 			}
+			p.wantExplained(t, red.address(out.Addr()), out.Addr(), "lan", "forwarded",
+				"the host's address, "+from.String())
+			p.wantExplained(t, source, out.Addr(), "red", "not-joined", "no socket receives")
 		})
+	}
+}
+
+// wantExplained demands a verdict on a flow.
+func (p *running) wantExplained(t testing.TB, source, group netip.Addr, out, cause,
+	mentions string) {
+	t.Helper()
+	got, err := p.router.Explain(t.Context(), control.Question{Source: source, Group: group,
+		Interface: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Cause != cause || !strings.Contains(got.Text, mentions) {
+		t.Errorf("%s to %s on %s: %s, %s", source, group, out, got.Cause, got.Text)
 	}
 }
