@@ -32,7 +32,7 @@ const (
 	DropMissRate
 	// DropThreshold: TTL or hop limit not above the output's threshold.
 	DropThreshold
-	// DropDomain: the output is in another domain than the input.
+	// DropDomain: the output is in another domain, and no rule lets the group cross.
 	DropDomain
 	// DropFragNeeded: longer than the output's MTU, and not to be fragmented.
 	DropFragNeeded
@@ -40,6 +40,8 @@ const (
 	DropDevice
 	// DropNoInterface: the output is not there.
 	DropNoInterface
+	// DropSourceValidation: no route says that the source is on this interface.
+	DropSourceValidation
 
 	drops // how many reasons there are
 )
@@ -65,5 +67,7 @@ func (d Drop) String() string {
 		DropFragNeeded:     "frag_needed",
 		DropDevice:         "device",
 		DropNoInterface:    "no_interface",
+
+		DropSourceValidation: "source_validation",
 	}[d]
 }

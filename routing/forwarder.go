@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,10 @@ type Config struct {
 	// Nil, 0 and 1: what the interface says. For an entry it must not change. It
 	// is called while the entry is set, and must not call the forwarder.
 	Threshold func(f mgm.Flow, index uint32) uint8
-	Logger    *slog.Logger // nil is silent
+	// ValidSource says whether a source may send from an interface; nil is every
+	// one (RFC 3704). The workers ask for packets of unknown flows.
+	ValidSource func(index uint32, source netip.Addr) bool
+	Logger      *slog.Logger // nil is silent
 
 	FlowLimit          int           // flows known or waiting; 0 is 131,072
 	InterfaceFlowLimit int           // those of them that one interface began; 0 is 16,384
@@ -86,6 +90,8 @@ type Forwarder struct {
 	flows  atomic.Int64
 	budget budget
 	joins  atomic.Bool // some interface takes super-packets
+
+	domains atomic.Pointer[domainRules]
 
 	watches atomic.Pointer[[]*Watch] // nil where no flow is watched
 

@@ -30,7 +30,10 @@ type InterfaceConfig struct {
 	// Punted lists groups, as prefixes, whose packets are left to the host stack
 	// when they come in here, as those of link-local groups are.
 	Punted []netip.Prefix
-	// Domain names a set of interfaces: packets stay inside it.
+	// FlowLimit is how many flows may begin here; 0 is Config.InterfaceFlowLimit.
+	FlowLimit int
+	// Domain names a set of interfaces: packets stay inside it, but for what
+	// Forwarder.SetDomainRules lets cross.
 	Domain string
 	// Separate has every datagram written by itself and complete, as it would be
 	// on a wire, also where the device takes many as one.
@@ -50,6 +53,7 @@ type settings struct {
 	hardware  [6]byte
 	mtu       int
 	threshold uint8
+	flowLimit int64           // 0 is that of the configuration
 	boundary  [2][]groupRange // IPv4, IPv6
 	punted    [2][]groupRange
 	domain    string
@@ -71,6 +75,7 @@ func (c InterfaceConfig) settings() (*settings, error) {
 		offload:   tun.OffloadOf(c.Device),
 		mtu:       c.MTU,
 		threshold: max(c.TTLThreshold, 1),
+		flowLimit: int64(c.FlowLimit),
 		domain:    c.Domain,
 	}
 	if s.mtu == 0 {

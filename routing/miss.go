@@ -10,6 +10,11 @@ import (
 // is one by now, it is returned. Else a copy of the packet waits, if it may,
 // and the flow is reported.
 func (p *plane) miss(w *worker, data *packet) *entry {
+	valid := p.forwarder.config.ValidSource
+	if valid != nil && !valid(w.port.index, data.key.flow(p.v6).Source) {
+		w.dropOf(data, DropSourceValidation, 1)
+		return nil
+	}
 	now := w.clock()
 	p.mu.Lock()
 	if e := p.match(&data.key); e != nil {
@@ -57,9 +62,12 @@ func (p *plane) admit(w *worker, data *packet, now time.Time) (report bool) {
 // hasRoom says whether one more flow may begin at port in.
 func (p *plane) hasRoom(in *port, now time.Time) bool {
 	c := &p.forwarder.config
+	limit := int64(c.InterfaceFlowLimit)
+	if s := in.settings.Load(); s != nil && s.flowLimit > 0 {
+		limit = s.flowLimit
+	}
 	within := func() bool {
-		return p.forwarder.flows.Load() < int64(c.FlowLimit) &&
-			in.flows.Load() < int64(c.InterfaceFlowLimit)
+		return p.forwarder.flows.Load() < int64(c.FlowLimit) && in.flows.Load() < limit
 	}
 	if within() {
 		return true

@@ -70,7 +70,8 @@ func (w *worker) scrutinise(l *outLane, p *packet, i int) (tooBig bool) {
 	switch {
 	case out == nil:
 		l.refuse(DropNoInterface, &unsent.discards, n)
-	case out.domain != w.in.domain:
+	case out.domain != w.in.domain &&
+		!w.forwarder.crosses(w.in.domain, out.domain, p.family(), &p.key.group):
 		l.refuse(DropDomain, &unsent.discards, n)
 	case inside(out.boundary[p.family()], &p.key.group):
 		l.refuse(DropBoundary, &unsent.discards, n)

@@ -30,6 +30,9 @@ func (s *Stack) forwardUnicast(i *iface, p *punt) drop {
 	if why := p.forwardable(); why != accepted {
 		return why
 	}
+	if !s.validSource(i, p) {
+		return dropSourceValidation // RFC 3704 §2.2: without a word to a forged source
+	}
 	// RFC 1812 §5.3.1, RFC 8200 §3: no packet leaves with a limit of 0.
 	if p.hops() <= 1 {
 		s.sendError(i, p, timeExceeded(p.family))

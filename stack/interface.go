@@ -48,6 +48,8 @@ type iface struct {
 	linkLocal netip.Addr     // invalid where IPv6 is off
 	up        bool
 
+	validation SourceValidation
+
 	counters   counters
 	unresolved window // packets that begin to wait for a MAC address
 }

@@ -73,6 +73,7 @@ const (
 	dropUnresolved
 	dropRemoved
 	dropDevice
+	dropSourceValidation
 	dropReasons
 )
 
@@ -102,6 +103,7 @@ var dropNames = [dropReasons]string{
 	dropUnresolved:         "unresolved",          // no MAC for the next hop
 	dropRemoved:            "removed",             // sent while the interface went away
 	dropDevice:             "device",              // the device did not take it
+	dropSourceValidation:   "source-validation",   // RFC 3704 §2
 }
 
 // Stats returns the counters of all interfaces.

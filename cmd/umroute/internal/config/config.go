@@ -18,6 +18,7 @@ type Config struct {
 	Unicast    Unicast
 	RPF        RPF
 	Protocols  Protocols
+	Domains    []DomainRule
 }
 
 // Log says how the router logs.
@@ -96,7 +97,7 @@ type Interface struct {
 	Device string // its name there, at most 15 bytes; "" with an FD
 	FD     int    // an inherited descriptor, 3 or more; 0: open Device in Netns
 	IO     IO
-	Domain string // multicast stays inside a domain
+	Domain string // multicast stays inside a domain, but for the rules of Config
 	MTU    int    // bytes, 68 to 65535
 
 	// Coalesce has datagrams of one flow written as one, where the device takes
@@ -108,6 +109,9 @@ type Interface struct {
 	PeerRoutes    bool           // give the other side routes through the router
 
 	Host Host // with LinkHost alone
+
+	SourceValidation SourceValidation
+	MaxFlows         int // that may begin here; 0: the forwarder's own limit
 
 	TTLThreshold uint8          // 1 to 255; a lower TTL does not leave here
 	Boundary     []netip.Prefix // groups that do not cross, in either direction

@@ -34,8 +34,10 @@ func (d *decoder) iface(e entry) draft {
 	i := draft{Interface: DefaultInterface(e.key), placed: true}
 	i.Pos = e.at
 	known := fields{
-		"domain": func(e entry) { d.name(e, &i.Domain) },
-		"mtu":    func(e entry) { d.number(e, &i.MTU, minIPv4MTU, maxMTU) },
+		"domain":            func(e entry) { d.name(e, &i.Domain) },
+		"source-validation": func(e entry) { d.sourceValidation(e, &i.SourceValidation) },
+		"max-flows":         func(e entry) { d.number(e, &i.MaxFlows, 0, maxFlows) },
+		"mtu":               func(e entry) { d.number(e, &i.MTU, minIPv4MTU, maxMTU) },
 		"ttl-threshold": func(e entry) {
 			ttl := int(i.TTLThreshold)
 			d.number(e, &ttl, 1, 255)

@@ -10,6 +10,7 @@ const (
 	minIPv6MTU  = 1280    // RFC 8200 section 5
 	maxMTU      = 65535
 	maxLimit    = 1 << 20 // of groups and sources
+	maxFlows    = 1 << 17 // of an interface
 
 	defaultDevice = "mc0"
 )

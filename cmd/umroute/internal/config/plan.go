@@ -83,6 +83,7 @@ func restartKeys(from, to Config) (keys []string) {
 		c.Unicast.Routes = nil
 		c.RPF = RPF{}
 		c.Protocols = Protocols{}
+		c.Domains = nil
 	}
 	a, b := reflect.ValueOf(from), reflect.ValueOf(to)
 	for n := range a.NumField() {
@@ -101,6 +102,7 @@ func (i Interface) sameDevice(other Interface) bool {
 	}
 	i.TTLThreshold, i.Boundary = other.TTLThreshold, other.Boundary
 	i.Domain, i.Coalesce = other.Domain, other.Coalesce
+	i.SourceValidation, i.MaxFlows = other.SourceValidation, other.MaxFlows
 	i.IGMP, i.MLD = other.IGMP, other.MLD
 	return i.Equal(other)
 }

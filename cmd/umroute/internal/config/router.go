@@ -25,6 +25,7 @@ func (d *decoder) config(root ast.Node) *Config {
 		"metrics":    func(e entry) { d.metrics(e, &c.Metrics) },
 		"control":    func(e entry) { d.control(e, &c.Control) },
 		"interfaces": func(e entry) { drafts = d.interfaces(e) },
+		"domains":    func(e entry) { c.Domains = d.domains(e) },
 		"unicast":    func(e entry) { unicast = d.unicast(e, &c.Unicast) },
 		"rpf":        func(e entry) { rpf = d.rpf(e) },
 		"protocols":  func(e entry) { d.protocols(e, &c.Protocols) },

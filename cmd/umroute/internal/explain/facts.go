@@ -19,6 +19,9 @@ type Facts struct {
 	Member     bool // a membership covers the flow on Out
 	Membership *Membership
 
+	// Crosses says that a rule lets the group cross from In's domain to Out's.
+	Crosses bool
+
 	// Watched says that packets of the flow were looked for; Seen has them.
 	Watched bool
 	Seen    []Sighting

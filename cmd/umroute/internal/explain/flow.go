@@ -111,10 +111,11 @@ func (f *Facts) delivers() bool {
 }
 
 func otherDomain(f *Facts) *Verdict {
-	if f.In.Domain == f.Out.Domain {
+	if f.In.Domain == f.Out.Domain || f.Crosses {
 		return nil
 	}
-	return because(Domain, "the key domain", "give both interfaces the same domain",
+	return because(Domain, "the key domain", "give both interfaces the same domain, or "+
+		"let the group cross by a rule of the key domains",
 		"%s is in domain %s and %s in domain %s: multicast stays inside a domain",
 		f.In.Name, f.In.Domain, f.Out.Name, f.Out.Domain)
 }

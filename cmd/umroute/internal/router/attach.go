@@ -90,6 +90,9 @@ func (r *Router) attachmentConfig(a control.Attachment, old *iface) (config.Inte
 			return config.Interface{}, fmt.Errorf("the keys of interface %s: %w", a.Name, err)
 		}
 	}
+	if keys["source-validation"] == nil {
+		keys["source-validation"] = json.RawMessage(`"strict"`)
+	}
 	if err := addAddresses(keys, others); err != nil {
 		return config.Interface{}, fmt.Errorf("interface %s: %w", a.Name, err)
 	}

@@ -97,7 +97,8 @@ func (r *Router) setRoutes(settings *config.Config) error {
 		multicast = append(multicast, routing.RPFRoute{Prefix: route.Prefix, Index: i.index})
 	}
 	r.stack.SetRoutes(unicast)
-	return errors.Join(r.rib.SetStatic(rib), r.rib.SetMulticast(multicast))
+	return errors.Join(r.rib.SetStatic(rib), r.rib.SetMulticast(multicast),
+		r.forwarder.SetDomainRules(domainRules(settings)))
 }
 
 // routeChanged moves the forwarding entries that depend on a route.

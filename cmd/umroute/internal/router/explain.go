@@ -74,6 +74,8 @@ func (r *Router) facts(ctx context.Context, q control.Question) (*explain.Facts,
 	if facts.Out = r.explainLink(out, q.Group); out == nil {
 		return facts, nil
 	}
+	facts.Crosses = facts.In != nil &&
+		r.forwarder.MayCross(facts.In.Domain, facts.Out.Domain, q.Group)
 	flow := mgm.Flow{Source: q.Source, Group: q.Group}
 	if entry, err := f.manager.MFEStats(flow); err == nil {
 		facts.Entry = explainEntry(entry, out)

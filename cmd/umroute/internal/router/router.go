@@ -98,8 +98,9 @@ func (r *Router) assemble() (err error) {
 		TooBig: func(index uint32, packet []byte, mtu int) {
 			r.stack.PacketTooBig(index, packet, mtu)
 		},
-		Threshold: r.flowThreshold,
-		Logger:    r.log,
+		Threshold:   r.flowThreshold,
+		ValidSource: r.validSource,
+		Logger:      r.log,
 	})
 	r.stack, err = stack.New(stack.Config{
 		Name:    r.settings.Name,

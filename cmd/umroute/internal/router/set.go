@@ -72,6 +72,9 @@ func (r *Router) connect(i *iface) (err error) {
 	if i.port, err = r.forwarder.AddInterface(i.forwarding()); err != nil {
 		return err
 	}
+	if err := r.setSourceValidation(i); err != nil {
+		return err
+	}
 	return r.rib.SetConnected(i.index, i.subnets())
 }
 
@@ -102,7 +105,7 @@ func (i *iface) forwarding() routing.InterfaceConfig {
 		Index: i.index, Name: i.config.Name, Device: i.device,
 		HardwareAddr: i.hardwareAddr(), MTU: i.device.MTU(),
 		TTLThreshold: i.config.TTLThreshold, Boundary: i.config.Boundary,
-		Domain: i.config.Domain, Separate: !i.config.Coalesce,
+		Domain: i.config.Domain, Separate: !i.config.Coalesce, FlowLimit: i.config.MaxFlows,
 	}
 	if punted := i.state.punted.Load(); punted != nil {
 		result.Punted = *punted
@@ -149,6 +152,7 @@ func (r *Router) modify(ctx context.Context, i *iface, settings config.Interface
 	next.config = settings
 	err := errors.Join(
 		r.setAddresses(&next),
+		r.setSourceValidation(&next),
 		r.forwarder.UpdateInterface(next.forwarding()),
 		r.rib.SetConnected(i.index, next.subnets()),
 	)

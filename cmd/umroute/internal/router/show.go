@@ -107,7 +107,7 @@ func (r *Router) routeDocument(f *family, entry mgm.MFEStats) control.Route {
 		counts[oif.Iface] = oif
 	}
 	for _, oif := range entry.MFE.OIFs {
-		if r.domain(oif) != r.domain(entry.MFE.In) {
+		if !r.forwarder.MayCross(r.domain(entry.MFE.In), r.domain(oif), entry.MFE.Group) {
 			continue // the forwarder leaves it out
 		}
 		count := counts[oif]
