@@ -243,6 +243,19 @@ func TestKilled(t *testing.T) {
 // children returns a pidfd for each child of a process.
 func children(t *testing.T, parent int) (fds []int) {
 	t.Helper()
+	for _, pid := range childrenOf(t, parent) {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
+	return fds
+}
+
+// childrenOf returns the children of a process that live.
+func childrenOf(t *testing.T, parent int) (pids []int) {
+	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)
@@ -257,16 +270,11 @@ func children(t *testing.T, parent int) (fds []int) {
 		fmt.Sscan(string(text), &pid)
 		_, rest, _ := strings.Cut(string(text), ") ")
 		fmt.Sscan(rest, &state, &of)
-		if of != parent {
-			continue
+		if of == parent && state != "Z" {
+			pids = append(pids, pid)
 		}
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fds = append(fds, fd)
 	}
-	return fds
+	return pids
 }
 
 func TestProbe(t *testing.T) {

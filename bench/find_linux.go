@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"umroute/bench/flood"
 	"umroute/bench/plan"
 	"umroute/bench/result"
 	"umroute/bench/search"
@@ -59,6 +60,7 @@ func (l *lab) try(s *stage, m measurement, rate float64) (result.Sample, error) 
 	sample, err := l.flow(s, m)
 	// Latencies at the limit are those of full queues.
 	sample.Latency, sample.Skew, sample.ByOutput = nil, nil, nil
+	sample.Traffic.Latency = flood.Latency{}
 	return sample, err
 }
 

@@ -103,7 +103,7 @@ func (c Choice) setRate(r *Row) {
 	if r.Find == Closed {
 		r.Find = ""
 	}
-	r.Burst = r.Burst || c.Burst && r.Rate > 0
+	r.Burst = (r.Burst || c.Burst) && r.Rate > 0
 }
 
 // target is that of the row of Quick which is r otherwise.

@@ -151,7 +151,7 @@ func capacity() []Row {
 func burdenedLatency() (rows []Row) {
 	r := base(BurdenedLatency)
 	r.Rate = 5000
-	for _, burden := range []float64{0, 5000, 20_000} {
+	for _, burden := range []float64{0, 2000, 10_000} {
 		r.Burden = burden
 		rows = append(rows, r)
 	}
@@ -159,7 +159,7 @@ func burdenedLatency() (rows []Row) {
 }
 
 func burdenedJoin() (rows []Row) {
-	for _, burden := range []float64{0, 5000, 20_000} {
+	for _, burden := range []float64{0, 2000, 10_000} {
 		r := joinDelay()[1]
 		r.Test, r.Burden = BurdenedJoin, burden
 		rows = append(rows, r)
