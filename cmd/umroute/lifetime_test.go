@@ -149,16 +149,31 @@ func TestReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer manager.Close()
-	p := launch{config: configure(blue), env: []string{"NOTIFY_SOCKET=" + path}}.start(t)
-	if err := manager.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
+	p := launch{config: configure(blue), env: []string{"NOTIFY_SOCKET=" + path,
+		"WATCHDOG_USEC=20000"}}.start(t)
+	await := func(want string) {
+		t.Helper()
+		eventually(t, want, func() bool {
+			if err := manager.SetReadDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, 100)
+			n, err := manager.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.HasPrefix(string(buf[:n]), want)
+		})
 	}
-	buf := make([]byte, 100)
-	n, err := manager.Read(buf)
-	if err != nil || string(buf[:n]) != "READY=1" {
-		t.Errorf("told %q, %v", buf[:n], err)
-	}
-	p.stop()
+	await("READY=1")
+	await("WATCHDOG=1")
+	p.signal(syscall.SIGHUP)
+	await("RELOADING=1\nMONOTONIC_USEC=")
+	await("READY=1")
+	await("WATCHDOG=1")
+	p.signal(syscall.SIGTERM)
+	await("STOPPING=1")
+	p.wait()
 }
 
 // TestSameSocket starts a router where another one answers already.

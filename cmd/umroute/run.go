@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -139,42 +138,30 @@ func runRouter(ctx context.Context, settings *config.Config, socket string,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	log := options.Logger
-	go reloadOn(ctx, hangup, r)
+	log, manager := options.Logger, newServiceManager(options.Logger)
+	go reloadOn(ctx, hangup, r, manager)
+	go manager.keepWatchdog(ctx, r)
+	stopping := context.AfterFunc(ctx, func() { manager.tell("STOPPING=1") })
+	defer stopping()
 	return r.Serve(ctx, listener, func() {
 		log.Info("ready", "router", settings.Name, "interfaces", len(settings.Interfaces),
 			"socket", socket)
-		if err := notifySystemd("READY=1"); err != nil {
-			log.Warn("systemd not told", "err", err)
-		}
+		manager.tell("READY=1")
 	})
 }
 
 // reloadOn reloads the configuration with each signal. The router logs how that
 // went.
-func reloadOn(ctx context.Context, hangup <-chan os.Signal, r *router.Router) {
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, r *router.Router,
+	manager serviceManager) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
+			manager.reloading()
 			_, _ = r.Reload(ctx)
+			manager.tell("READY=1")
 		}
 	}
-}
-
-// notifySystemd writes a state to the socket that systemd listens on, if it
-// started this process (sd_notify(3)).
-func notifySystemd(state string) error {
-	path := os.Getenv("NOTIFY_SOCKET")
-	if path == "" {
-		return nil
-	}
-	conn, err := net.Dial("unixgram", path)
-	if err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
-	}
-	defer conn.Close()
-	_, err = conn.Write([]byte(state))
-	return err
 }

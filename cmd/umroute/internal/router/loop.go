@@ -90,6 +90,20 @@ func (l *loop) run(ctx context.Context, f func(now time.Time)) bool {
 	}
 }
 
+// Alive says whether the control loop still answers, before ctx ends.
+func (r *Router) Alive(ctx context.Context) bool {
+	answered := make(chan struct{})
+	if !r.loop.send(ctx, func(time.Time) { close(answered) }) {
+		return false
+	}
+	select {
+	case <-answered:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // send hands f to the loop and does not wait for it to run.
 func (l *loop) send(ctx context.Context, f func(now time.Time)) bool {
 	select {
