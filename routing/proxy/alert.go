@@ -137,7 +137,8 @@ func (v *view) isUpstream(index uint32) bool {
 func (v *view) forwards(flow mgm.Flow, in, out uint32) bool {
 	if v.isUpstream(out) {
 		_, fromBelow := v.downstreams[in]
-		return fromBelow && v.rules.Upstream(flow.Source, flow.Group) == out
+		return fromBelow &&
+			(v.rules.SendToAll || v.rules.Upstream(flow.Source, flow.Group) == out)
 	}
 	return !v.downstreams[out].silent
 }

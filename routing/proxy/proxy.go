@@ -66,8 +66,7 @@ type Proxy struct {
 	database    *Database
 	upstreams   map[uint32]Listener
 	downstreams map[uint32]*downstream
-	order       []uint32 // of preference, of all upstream interfaces
-	rules       []Rule
+	rules       Rules     // with all upstream interfaces, there or not
 	settled     time.Time // until then nothing is given up
 	held        []*group  // what would have been
 
@@ -109,11 +108,10 @@ func (p *Proxy) Bind(client Client, memberships iter.Seq[mgm.Entry]) {
 	}
 }
 
-// SetRules says which upstream interface is for what: the order of preference,
-// in which interfaces that are not there do not count, and the rules. Entries
-// that exist are adapted.
-func (p *Proxy) SetRules(now time.Time, order []uint32, rules []Rule) {
-	p.order, p.rules = order, rules
+// SetRules says which upstream interface is for what. Among Upstreams those that
+// are not there do not count. Entries that exist are adapted.
+func (p *Proxy) SetRules(now time.Time, rules Rules) {
+	p.rules = rules
 	p.reroute(now)
 	p.adapt(p.config.Flows(mgm.Flow{}))
 }
@@ -206,9 +204,9 @@ func (p *Proxy) settle(now time.Time) { p.settled = now.Add(settling) }
 
 // publish lets Callbacks see the interfaces and rules.
 func (p *Proxy) publish() {
-	v := &view{rules: Rules{Rules: slices.Clone(p.rules)},
+	v := &view{rules: Rules{Rules: slices.Clone(p.rules.Rules), SendToAll: p.rules.SendToAll},
 		downstreams: make(map[uint32]downstream)}
-	for _, index := range p.order {
+	for _, index := range p.rules.Upstreams {
 		if p.upstreams[index] != nil {
 			v.rules.Upstreams = append(v.rules.Upstreams, index)
 		}
@@ -217,7 +215,7 @@ func (p *Proxy) publish() {
 		v.upstreams = append(v.upstreams, index)
 	}
 	slices.Sort(v.upstreams)
-	if len(p.order) == 0 {
+	if len(p.rules.Upstreams) == 0 {
 		v.rules.Upstreams = v.upstreams
 	}
 	for index, d := range p.downstreams {

@@ -295,16 +295,19 @@ func TestSeveralUpstreams(t *testing.T) {
 	l.wantFlow(sourceB, groupA, red, wan)
 	l.wantFlow(sourceA, groupA, wan, red)
 
-	l.proxy.SetRules(l.now, []uint32{wan, wan2},
-		[]Rule{{Upstream: wan2, Groups: prefixes("239.1.1.1/32")}})
+	l.proxy.SetRules(l.now, Rules{Upstreams: []uint32{wan, wan2},
+		Rules: []Rule{{Upstream: wan2, Groups: prefixes("239.1.1.1/32")}}})
 	up.want(t, "the rule", "239.1.1.1 INCLUDE{}")
 	second.want(t, "the rule", "239.1.1.1 EXCLUDE{}")
 	l.wantFlow(sourceB, groupA, red, wan2)
 	l.wantFlow(sourceB, groupB, red, wan)
 	l.wantFlow(netip.MustParseAddr("10.0.0.9"), groupA, wan2, red)
 
-	l.proxy.SetRules(l.now, []uint32{wan2, wan}, nil)
+	l.proxy.SetRules(l.now, Rules{Upstreams: []uint32{wan, wan2}, SendToAll: true})
+	l.wantFlow(sourceB, groupB, red, wan, wan2)
+	l.proxy.SetRules(l.now, Rules{Upstreams: []uint32{wan2, wan}})
 	l.wantFlow(sourceB, groupB, red, wan2)
+	up.told = nil
 	l.proxy.RemoveInterface(l.now, wan2)
 	up.want(t, "the other is lost", "239.1.1.1 EXCLUDE{}")
 }

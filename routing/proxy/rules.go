@@ -17,6 +17,8 @@ type Rule struct {
 type Rules struct {
 	Upstreams []uint32 // in the order of preference
 	Rules     []Rule
+	// SendToAll has what downstream sources send go to all upstream interfaces.
+	SendToAll bool
 }
 
 // Upstream returns the interface from which the data of a flow is taken, and

@@ -32,10 +32,11 @@ type decoder struct {
 	// connected prefixes can't be judged.
 	addressFault bool
 
-	drafts []draft                // once they all are read
-	claims []claim                // of protocols
-	checks []func(names []string) // that need the interfaces
-	relays []relayDraft
+	drafts  []draft                // once they all are read
+	sources []RPFRoute             // that files of other proxies name
+	claims  []claim                // of protocols
+	checks  []func(names []string) // that need the interfaces
+	relays  []relayDraft
 }
 
 // problem notes one fault. The hint says what to do, "" where unknown.

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"umroute/cmd/umroute/internal/proxyfile"
 )
 
 // Proxy is an IGMP and MLD proxy (RFC 4605): a host on its upstream interfaces,
@@ -18,13 +21,17 @@ type Proxy struct {
 	// the querier there (RFC 4605 section 4.2), so that of several proxies on a
 	// link one forwards.
 	RequireQuerier bool
+	// SendToAll has what downstream sources send go to all upstream interfaces,
+	// not only to the one that the rules give it.
+	SendToAll bool
+	Family    string // "ipv4" or "ipv6" for one family alone; "" for both
 }
 
 // ProxyRule gives a part of all multicast to one of several upstream
 // interfaces. The first rule that matches decides, and without one the first
 // interface.
 type ProxyRule struct {
-	Upstream string
+	Upstream string         // "": nobody
 	Groups   []netip.Prefix // none: all
 	Sources  []netip.Prefix // none: all
 }
@@ -33,6 +40,10 @@ type ProxyRule struct {
 type proxyDraft struct {
 	Proxy
 	upstreamAt, downstreamAt, rulesAt []Position
+
+	load  func(path string) ([]proxyfile.Proxy, error) // of another proxy's file
+	file  string
+	entry entry // that names it
 }
 
 // proxies reads one proxy, or a list of them.
@@ -43,14 +54,20 @@ func (d *decoder) proxies(e entry, target *[]Proxy) {
 	} else {
 		drafts = append(drafts, d.proxy(e))
 	}
-	for _, p := range drafts {
-		*target = append(*target, p.Proxy)
-	}
-	d.checkProxyInterfaces(drafts)
 	d.afterInterfaces(func(names []string) {
+		var all []proxyDraft
 		for _, p := range drafts {
-			d.checkNames(p.Upstream, p.upstreamAt, names)
-			d.checkNames(p.Downstream, p.downstreamAt, names)
+			if p.load == nil {
+				d.checkNames(p.Upstream, p.upstreamAt, names)
+				d.checkNames(p.Downstream, p.downstreamAt, names)
+				all = append(all, p)
+				continue
+			}
+			all = append(all, d.proxyFile(p)...)
+		}
+		d.checkProxyInterfaces(all)
+		for _, p := range all {
+			*target = append(*target, p.Proxy)
 		}
 	})
 }
@@ -64,9 +81,20 @@ func (d *decoder) proxy(e entry) proxyDraft {
 			d.list(e, func(e entry) { d.proxyRule(e, &p) })
 		},
 		"require-querier": func(e entry) { d.boolean(e, &p.RequireQuerier) },
+		"send-to-all":     func(e entry) { d.boolean(e, &p.SendToAll) },
+		"family": func(e entry) {
+			d.choice(e, &p.Family, []string{"both", "ipv4", "ipv6"})
+			p.Family = strings.TrimPrefix(p.Family, "both")
+		},
+		"igmpproxy": func(e entry) { d.proxyFileName(e, &p, loadIgmpproxy) },
+		"mcproxy":   func(e entry) { d.proxyFileName(e, &p, proxyfile.LoadMcproxy) },
 	})
 	if e.value == nil || e.value.Type() == ast.NullType {
 		d.problem(e.at, "", "proxy: upstream and downstream are missing")
+		return p
+	}
+	if p.load != nil {
+		d.onlyFile(at, p.entry)
 		return p
 	}
 	d.require(e, "proxy", at, "upstream", "downstream")

@@ -47,6 +47,7 @@ func (d *decoder) config(root ast.Node) *Config {
 	for _, r := range rpf {
 		c.RPF.Routes = append(c.RPF.Routes, r.RPFRoute)
 	}
+	c.RPF.Routes = append(c.RPF.Routes, d.sources...)
 	return c
 }
 

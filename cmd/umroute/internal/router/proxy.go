@@ -180,7 +180,7 @@ func (p *proxies) RemoveInterface(now time.Time, i *iface) {
 func (p *proxies) take(now time.Time, instance *proxyInstance, i *iface) {
 	part := partOf(instance.settings, i.config.Name)
 	for _, member := range instance.members {
-		if member.has(i.index) || !member.family.runsOn(i) {
+		if member.has(i.index) || !member.family.runsOn(i) || !instance.serves(member.family) {
 			continue
 		}
 		var err error
@@ -206,6 +206,11 @@ func (p *proxies) takeUpstream(now time.Time, member *proxyFamily, i *iface) err
 	}
 	member.sides[i.index] = side
 	return nil
+}
+
+// serves says whether the proxy is for a family.
+func (i *proxyInstance) serves(f *family) bool {
+	return i.settings.Family == "" || i.settings.Family == f.addresses()
 }
 
 // release gives an interface up.
@@ -244,7 +249,8 @@ func (p *proxies) setRules(now time.Time, instance *proxyInstance) {
 			Groups: rule.Groups, Sources: rule.Sources})
 	}
 	for _, member := range instance.members {
-		member.SetRules(now, order, rules)
+		member.SetRules(now, proxy.Rules{Upstreams: order, Rules: rules,
+			SendToAll: instance.settings.SendToAll})
 	}
 	p.setDefaults(indices)
 }
@@ -255,7 +261,7 @@ func (p *proxies) setDefaults(indices map[string]uint32) {
 		for _, instance := range p.instances {
 			for _, name := range instance.settings.Upstream {
 				i := p.router.byIndex(indices[name])
-				if i != nil && f.runsOn(i) {
+				if i != nil && f.runsOn(i) && instance.serves(f) {
 					defaults = append(defaults, i.index)
 				}
 			}

@@ -12,6 +12,9 @@ func (p *proxies) Status(now time.Time) []control.Protocol {
 	var documents []control.Protocol
 	for _, instance := range p.instances {
 		for _, member := range instance.members {
+			if !instance.serves(member.family) {
+				continue
+			}
 			document := member.client.document(p.router.list())
 			upstream, downstream := member.Interfaces()
 			groups := make(map[uint32]int)
