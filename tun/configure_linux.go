@@ -73,6 +73,9 @@ func (d *device) inspect() error {
 	}
 	attrs := link.Attrs()
 	d.index, d.mtu, d.up = attrs.Index, attrs.MTU, attrs.RawFlags&unix.IFF_UP != 0
+	if attrs.Statistics != nil {
+		d.lost = attrs.Statistics.TxDropped
+	}
 	if d.kind != KindPacket { // whose device is on the router's side
 		d.rpf = reversePathFilter(d.name)
 	}

@@ -36,6 +36,7 @@ type notice struct {
 	Up       bool   `json:"up"`
 	Index    int    `json:"index,omitempty"`
 	RPFilter int    `json:"rp_filter"`
+	Lost     uint64 `json:"lost,omitempty"`    // packets dropped before the link was opened
 	Ours     bool   `json:"ours,omitempty"`    // the receiver keeps it, and removes it in the end
 	Netlink  bool   `json:"netlink,omitempty"` // a netlink socket of the namespace follows
 	Process  bool   `json:"process,omitempty"` // a pidfd of the namespace's process follows
@@ -56,8 +57,8 @@ func Send(conn *net.UnixConn, l *Link) error {
 	l.watch.halt()
 	d := device{
 		name: l.name, kind: l.kind, mtu: l.MTU(), up: l.Up(), rpf: l.rpf, ours: l.ours.Load(),
-		index: int(l.watch.index),
-		file:  l.file, netlink: l.watch.netlink, process: l.watch.process,
+		index: int(l.watch.index), lost: l.overflow.before,
+		file: l.file, netlink: l.watch.netlink, process: l.watch.process,
 	}
 	if err := d.send(conn); err != nil {
 		return fmt.Errorf("hand over %s %s: %w", l.kind, l.name, err)
@@ -115,7 +116,7 @@ func PeerCredentials(conn *net.UnixConn) (unix.Ucred, error) {
 func (d *device) send(conn *net.UnixConn) error {
 	n := notice{
 		Version: noticeVersion, Name: d.name, Kind: d.kind.String(), MTU: d.mtu, Up: d.up,
-		Index: d.index, RPFilter: d.rpf, Ours: d.ours,
+		Index: d.index, RPFilter: d.rpf, Lost: d.lost, Ours: d.ours,
 		Netlink: d.netlink != nil, Process: d.process != nil,
 	}
 	fds := []int{int(d.file.Fd())}
@@ -197,6 +198,7 @@ func (n notice) device(fds []int, config Config) (device, error) {
 	}
 	d.take(fds[0])
 	d.up, d.index, d.rpf, d.ours = n.Up, n.Index, n.RPFilter, n.Ours
+	d.lost = n.Lost
 	rest := fds[1:]
 	if n.Netlink {
 		d.netlink, rest = pollable(rest[0], "netlink"), rest[1:]

@@ -39,6 +39,7 @@ type Link struct {
 	up        atomic.Bool
 	multicast atomic.Int32 // 1: the device has IFF_MULTICAST, -1: it lacks it, 0: unknown
 	truncated atomic.Uint64
+	overflow  overflow
 	gone      atomic.Pointer[error] // why a Read that the link itself ended has ended
 
 	ours      atomic.Bool // made for a router, whose Close removes it
@@ -60,6 +61,7 @@ type device struct {
 	index int // 0 where unknown
 	rpf   int // rp_filter, -1 where unknown
 	ours  bool
+	lost  uint64 // packets that the device dropped before it was opened
 
 	offload Offload
 	hwAddr  net.HardwareAddr // of a packet link
@@ -121,6 +123,7 @@ func makeLink(d device, config Config) (*Link, error) {
 		}
 	}
 	l.users.init()
+	l.overflow.init(d.lost)
 	l.batch.ready = l.readReady
 	l.mtu.Store(int64(d.mtu))
 	l.up.Store(d.up)

@@ -182,21 +182,6 @@ func (d *device) askPacket(fd, index int) error {
 	return nil
 }
 
-// Overflows is how many packets the kernel has dropped since the last call, as
-// the router had not read those before them. A TUN or TAP tells of none: there
-// the device's own tx_dropped counts them.
-func (l *Link) Overflows() uint64 {
-	if l.kind != KindPacket || !l.users.enter() {
-		return 0
-	}
-	defer l.users.leave()
-	statistics, err := unix.GetsockoptTpacketStats(l.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
-	if err != nil {
-		return 0
-	}
-	return uint64(statistics.Drops)
-}
-
 // passes reports whether a failed read or write of one packet says nothing of
 // the next. A packet socket tells once that its device went down, and fails to
 // describe super-packets of kinds that it does not know.

@@ -111,6 +111,7 @@ func (w *watch) followProcess() {
 // followDevice hands on what the kernel tells until the device is gone or the
 // watch ends.
 func (w *watch) followDevice() {
+	defer close(w.link.overflow.ended)
 	raw, err := w.netlink.SyscallConn()
 	if err != nil {
 		return
@@ -192,6 +193,7 @@ func (w *watch) handle(m syscall.NetlinkMessage) bool {
 			return false
 		}
 		if m.Header.Type == unix.RTM_NEWLINK {
+			w.link.overflow.note(m.Data[unix.SizeofIfInfomsg:])
 			w.link.noteMulticast(info.Flags&unix.IFF_MULTICAST != 0)
 			w.changed(info.Flags&unix.IFF_UP != 0, mtuOf(m.Data[unix.SizeofIfInfomsg:]))
 			return false

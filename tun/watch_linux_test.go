@@ -165,3 +165,42 @@ func TestMovedDevice(t *testing.T) {
 func packetTo(group string) []byte {
 	return udp4(netip.MustParseAddrPort("10.0.1.1:4000"), netip.MustParseAddrPort(group), 5, "hello")
 }
+
+// TestOverflows sends more than the queue to the router takes.
+func TestOverflows(t *testing.T) {
+	links := map[string]func(t *testing.T) (*netnstest.Host, *tun.Link){
+		"tun": func(t *testing.T) (*netnstest.Host, *tun.Link) {
+			host := quiet(t)
+			config := quietConfig(host, "")
+			config.TxQueueLen = 10
+			return host, open(t, config)
+		},
+		"packet": func(t *testing.T) (*netnstest.Host, *tun.Link) {
+			v := newVeth(t)
+			return v.Host, openVeth(t, v, "")
+		},
+	}
+	for name, make := range links {
+		t.Run(name, func(t *testing.T) {
+			host, link := make(t)
+			if n := link.Overflows(); n != 0 {
+				t.Errorf("%d in the beginning", n)
+			}
+			sent := 0
+			overflowed := false
+			for deadline := time.Now().Add(patience); !overflowed && time.Now().Before(deadline); {
+				for range 100 {
+					send(t, host, "udp4", "239.1.1.1:5000", "too many")
+					sent++
+				}
+				overflowed = link.Overflows() > 0
+			}
+			if n := link.Overflows(); n == 0 || n > uint64(sent) {
+				t.Errorf("%d of %d overflowed", n, sent)
+			}
+			if name == "tun" && link.Overflows() != uint64(sent-10) {
+				t.Errorf("%d of %d overflowed, want all but 10", link.Overflows(), sent)
+			}
+		})
+	}
+}

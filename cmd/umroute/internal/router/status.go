@@ -37,6 +37,7 @@ func (r *Router) Interfaces(ctx context.Context) ([]control.Interface, error) {
 		document.MLD = querying(status[r.mld], i, i.config.MLD)
 		traffic, _ := r.forwarder.InterfaceStats(i.index)
 		count(&document, traffic, unicast[i.index])
+		i.countOverflows(&document)
 		i.describeHost(&document)
 		documents = append(documents, document)
 	}
@@ -90,6 +91,16 @@ func count(document *control.Interface, traffic routing.InterfaceStats,
 		for reason, n := range drops {
 			document.Drops[reason] += n
 		}
+	}
+}
+
+// countOverflows adds what was lost before it could be read.
+func (i *iface) countOverflows(document *control.Interface) {
+	if i.link == nil {
+		return
+	}
+	if n := i.link.Overflows(); n > 0 {
+		document.Drops["queue_full"] += n
 	}
 }
 
