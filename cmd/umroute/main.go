@@ -120,6 +120,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			sendCommand(),
 			recvCommand(),
 			benchCommand(),
+			completionCommand(),
+			completeCommand(),
+			manCommand(),
 		},
 		Action:          rejectUnknown("umroute"),
 		ExitErrHandler:  func(*cli.Context, error) {}, // execute decides

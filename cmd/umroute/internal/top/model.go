@@ -190,9 +190,9 @@ func (m *model) title() string {
 		tx += m.state.rate("tx", i.Name)
 		drops += m.state.rate("drops", i.Name)
 	}
+	up := time.Duration(m.state.since("stats", s.Uptime)) * time.Second
 	return fmt.Sprintf("umroute %s %s  pid %d  up %s  rx %s/s  tx %s/s  drops %s/s  flows %d",
-		s.Name, s.Version, s.PID, time.Duration(m.state.since("stats", s.Uptime))*time.Second, short(rx), short(tx),
-		short(drops), len(m.state.Routes))
+		s.Name, s.Version, s.PID, up, short(rx), short(tx), short(drops), len(m.state.Routes))
 }
 
 // tabs names the views.

@@ -96,7 +96,8 @@ func groupRows(s *State) (rows [][]cell) {
 	for _, g := range s.Groups {
 		rows = append(rows, []cell{word(g.Interface), word(g.Group), word(g.Mode),
 			whole(uint64(len(g.Sources))), whole(uint64(len(g.Reporters))),
-			whole(uint64(g.Version)), seconds(s.since("groups", g.Uptime)), word(strings.Join(g.Reporters, ","))})
+			whole(uint64(g.Version)), seconds(s.since("groups", g.Uptime)),
+			word(strings.Join(g.Reporters, ","))})
 	}
 	return rows
 }
