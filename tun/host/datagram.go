@@ -93,7 +93,6 @@ func (d *datagram) parseIPv4(packet *[]byte) (header int, why Drop, ok bool) {
 
 // parseIPv6 is parseIPv4 for IPv6. Extension headers cannot be sent.
 func (d *datagram) parseIPv6(packet *[]byte) (header int, why Drop, ok bool) {
-	const nextFragment = 44
 	ip := *packet
 	if len(ip) < ipv6HeaderLen {
 		return 0, DropBadHeader, false
@@ -103,7 +102,7 @@ func (d *datagram) parseIPv6(packet *[]byte) (header int, why Drop, ok bool) {
 	switch {
 	case total > len(ip):
 		return 0, DropBadHeader, false
-	case ip[6] == nextFragment:
+	case ip[6] == protocolFragment:
 		return 0, DropFragment, false
 	case ip[6] != protocolUDP, !group.IsMulticast():
 		return 0, DropNotUDP, false

@@ -40,8 +40,8 @@ type Device struct {
 	received   map[netip.AddrPort]int // how many of them a group and port has
 	generation atomic.Uint32          // counts changes of received
 
-	joining       sync.Mutex // guards what is joined
-	filters       map[netip.Addr]filter
+	joining       sync.Mutex       // guards what is joined
+	members       map[*Member]bool // those that want something
 	fixed         map[netip.AddrPort]bool
 	subscriptions map[netip.AddrPort][]*receiver
 
@@ -51,6 +51,8 @@ type Device struct {
 	anyPort  [2]*sender // for IPv4 and IPv6
 	tokens   float64    // for new senders
 	refilled time.Time
+
+	fragments assemblies // guarded by sending
 
 	sent    sentLog
 	seed    maphash.Seed
@@ -86,7 +88,7 @@ func open(config Config) (*Device, error) {
 		config: config, name: config.Device,
 		receivers:     make(map[int32]*receiver),
 		received:      make(map[netip.AddrPort]int),
-		filters:       make(map[netip.Addr]filter),
+		members:       make(map[*Member]bool),
 		fixed:         make(map[netip.AddrPort]bool),
 		subscriptions: make(map[netip.AddrPort][]*receiver),
 		senders:       make(map[flow]*sender),
@@ -171,7 +173,7 @@ func (d *Device) Close() error {
 		d.receiving.Unlock()
 		d.joining.Lock()
 		defer d.joining.Unlock()
-		clear(d.filters)
+		clear(d.members)
 		clear(d.fixed)
 		d.closeReceivers()
 		d.sending.Lock()

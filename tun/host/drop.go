@@ -16,7 +16,7 @@ const (
 	DropSocketQueue
 	// DropNotUDP: a packet that is no UDP datagram to a group cannot be sent.
 	DropNotUDP
-	// DropFragment: a fragment cannot be sent.
+	// DropFragment: a fragment that is no part of a UDP datagram.
 	DropFragment
 	// DropBadHeader: a header that cannot be.
 	DropBadHeader

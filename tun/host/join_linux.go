@@ -14,47 +14,6 @@ import (
 // net.ipv4.igmp_max_msf, which is 10 unless somebody changes it.
 const filterSources = 10
 
-// filter is what is wanted of a group: these sources, or all but these.
-type filter struct {
-	exclude bool
-	sources []netip.Addr
-}
-
-// none says that nothing is wanted.
-func (f filter) none() bool { return !f.exclude && len(f.sources) == 0 }
-
-// ErrNoPort says that no port is named for a group.
-var ErrNoPort = errors.New("no port is named for it, and a socket receives one port only")
-
-// SetFilter joins a group on the device with a source filter (RFC 3376 section
-// 3.1): with exclude all sources but these are received, without only these, and
-// with none of them the group is left. The kernel tells the neighbours. Where it
-// cannot filter all sources that are to be excluded, some are received.
-//
-// A port that fails does not keep the others from working.
-func (d *Device) SetFilter(group netip.Addr, exclude bool, sources []netip.Addr) error {
-	f := filter{exclude: exclude, sources: slices.Clone(sources)}
-	d.joining.Lock()
-	defer d.joining.Unlock()
-	if d.closed.Load() {
-		return fmt.Errorf("join %s on %s: %w", group, d.name, os.ErrClosed)
-	}
-	ports := d.config.ports(group)
-	if f.none() {
-		delete(d.filters, group)
-	} else {
-		d.filters[group] = f
-		if len(ports) == 0 {
-			return fmt.Errorf("join %s on %s: %w", group, d.name, ErrNoPort)
-		}
-	}
-	var errs []error
-	for _, port := range ports {
-		errs = append(errs, d.apply(netip.AddrPortFrom(group, port)))
-	}
-	return errors.Join(errs...)
-}
-
 // SetReceived has one port of a group received from all sources, or ends that. It
 // does not depend on what the configuration names, nor on SetFilter.
 func (d *Device) SetReceived(group netip.AddrPort, on bool) error {
@@ -90,7 +49,7 @@ func (d *Device) wanted(group netip.AddrPort) filter {
 		return filter{exclude: true}
 	}
 	if slices.Contains(d.config.ports(group.Addr()), group.Port()) {
-		return d.filters[group.Addr()]
+		return d.filter(group.Addr())
 	}
 	return filter{}
 }
@@ -263,7 +222,7 @@ func (d *Device) rejoin() error {
 		return nil
 	}
 	var errs []error
-	for group := range d.filters {
+	for group := range d.joined() {
 		for _, port := range d.config.ports(group) {
 			errs = append(errs, d.apply(netip.AddrPortFrom(group, port)))
 		}

@@ -166,8 +166,14 @@ func network(group netip.Addr) string {
 	return "udp6"
 }
 
+// device is a Device with one who joins groups on it.
+type device struct {
+	*host.Device
+	*host.Member
+}
+
 // open opens a device that ends with the test.
-func open(t testing.TB, config host.Config) *host.Device {
+func open(t testing.TB, config host.Config) *device {
 	t.Helper()
 	config.Device = hostDevice
 	d, err := host.Open(config)
@@ -175,7 +181,7 @@ func open(t testing.TB, config host.Config) *host.Device {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return d
+	return &device{d, d.Member()}
 }
 
 // reader takes what a device reads, on a goroutine of its own.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,6 +100,24 @@ func TestReceivesAsItWasSent(t *testing.T) {
 	}
 }
 
+// until gives the payloads of all that has been sent before it is called. What mark
+// sends arrives by another socket, which may be read first; but when a second one
+// has come, all sockets have been read.
+func (r *reader) until(mark func()) (payloads []string) {
+	r.t.Helper()
+	for range 2 {
+		mark()
+		for {
+			p := look(r.t, r.next()).Payload
+			if p == "mark" {
+				break
+			}
+			payloads = append(payloads, p)
+		}
+	}
+	return payloads
+}
+
 // TestFilterIsHonoured changes the filter of a group, and sends from two sources
 // each time. A group that is received all the time tells when all has come.
 func TestFilterIsHonoured(t *testing.T) {
@@ -136,19 +156,52 @@ func TestFilterIsHonoured(t *testing.T) {
 				conn := dial(t, l.Host, netip.AddrPortFrom(first, 0), 1, 0)
 				send(t, conn, group, "from first")
 				send(t, dial(t, l.Host, netip.AddrPortFrom(second, 0), 1, 0), group, "from second")
-				send(t, conn, mark, "mark")
-				var got []string
-				for {
-					p := look(t, r.next()).Payload
-					if p == "mark" {
-						break
-					}
-					got = append(got, p)
-				}
+				got := r.until(func() { send(t, conn, mark, "mark") })
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Error("-want +got\n", diff)
 				}
 			})
+		}
+	}
+}
+
+// TestMembersTogether has two want something of one group.
+func TestMembersTogether(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{Ports: []uint16{5004}})
+	other, r := d.Device.Member(), read(t, d)
+	group, sources := groups[0], []netip.Addr{lanV4, lanV4.Next(), lanV4.Next().Next()}
+	l.addAddress(sources[1])
+	l.addAddress(sources[2])
+	mark := netip.AddrPortFrom(group.Addr().Next(), group.Port())
+	if err := d.SetFilter(mark.Addr(), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		member  *host.Member
+		exclude bool
+		sources []netip.Addr
+		want    string // the numbers of those that are heard
+	}{
+		{d.Member, false, sources[:1], "0"},
+		{other, false, sources[1:2], "01"},
+		{d.Member, true, sources[1:], "01"},
+		{other, true, sources[:2], "02"},
+		{d.Member, false, nil, "2"},
+		{other, false, sources[:1], "0"},
+		{other, false, nil, ""},
+	} {
+		if err := test.member.SetFilter(group.Addr(), test.exclude, test.sources); err != nil {
+			t.Fatal(err)
+		}
+		var conn *net.UDPConn
+		for i, source := range sources {
+			conn = dial(t, l.Host, netip.AddrPortFrom(source, 0), 9, 0)
+			send(t, conn, group, fmt.Sprint(i))
+		}
+		got := r.until(func() { send(t, conn, mark, "mark") })
+		if got := strings.Join(got, ""); got != test.want {
+			t.Errorf("%+v: heard %q", test, got)
 		}
 	}
 }

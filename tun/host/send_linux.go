@@ -228,7 +228,19 @@ var errNotSendable = errors.New("no whole UDP datagram to a group")
 // queue adds a packet to what is sent together.
 func (d *Device) queue(o *outgoing, frame []byte) {
 	var g datagram
-	if why, ok := g.parse(frame); !ok {
+	why, ok := g.parse(frame)
+	if why == DropFragment {
+		var part fragment
+		if part.parse(frame) {
+			frame = d.fragments.add(o.now, &part)
+			if frame == nil {
+				o.taken++ // and kept until the others come
+				return
+			}
+			why, ok = g.parse(frame)
+		}
+	}
+	if !ok {
 		d.refuse(o, why, errNotSendable)
 		return
 	}

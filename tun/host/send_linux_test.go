@@ -162,6 +162,53 @@ func TestLongDatagrams(t *testing.T) {
 	}
 }
 
+// TestSendsFragments sends a datagram that came in fragments.
+func TestSendsFragments(t *testing.T) {
+	l := newLAN(t)
+	d := open(t, host.Config{})
+	for _, group := range groups {
+		conn := l.listen(group)
+		payload := strings.Repeat("0123456789", 800)
+		source := netip.AddrPortFrom(inner(group.Addr()), 4711)
+		write(t, d, fragment(pack(source, group, 9, 0x48, 0, payload), 1400)...)
+		want := received{payload, netip.AddrPortFrom(own(group.Addr()), 4711), 9, 0x48}
+		if diff := cmp.Diff(want, receive(t, conn), cmp.Comparer(equal)); diff != "" {
+			t.Error("-want +got\n", diff)
+		}
+	}
+}
+
+// fragment cuts a packet with a virtio-net header as a sending host does.
+func fragment(packet []byte, size int) (fragments [][]byte) {
+	virtio, ip := packet[:tun.VirtioHeaderLen], packet[tun.VirtioHeaderLen:]
+	header := 20
+	if ip[0]>>4 == 6 {
+		header = 40
+	}
+	data := ip[header:]
+	for at := 0; at < len(data); at += size {
+		part := data[at:min(at+size, len(data))]
+		more := uint16(0)
+		if at+size < len(data) {
+			more = 1
+		}
+		f := append(append([]byte(nil), virtio...), ip[:header]...)
+		head := f[tun.VirtioHeaderLen:]
+		if header == 20 {
+			binary.BigEndian.PutUint16(head[2:], uint16(20+len(part)))
+			binary.BigEndian.PutUint16(head[6:], more<<13|uint16(at/8))
+		} else {
+			binary.BigEndian.PutUint16(head[4:], uint16(8+len(part)))
+			head[6] = 44
+			f = append(f, 17, 0)
+			f = binary.BigEndian.AppendUint16(f, uint16(at)|more)
+			f = append(f, 0, 0, 0, 7)
+		}
+		fragments = append(fragments, append(f, part...))
+	}
+	return fragments
+}
+
 // TestOwnDatagramsStayAway sends what the router also receives: a program on its
 // host hears it, and the router hears that program, which uses the same port, and
 // not itself.
@@ -312,7 +359,7 @@ func TestRefusesWhatSocketsCannotSend(t *testing.T) {
 	}{
 		{change(9, 2), "not_udp"},
 		{change(16, 10), "not_udp"},
-		{change(6, 0x20), "fragment"},
+		{change(6, 0x20), "fragment"}, // of 13 octets, and not the last
 		{change(30, 'x'), "bad_checksum"},
 		{change(25, 9), "bad_header"},
 		{change(0, 0x4f), "bad_header"},

@@ -22,7 +22,7 @@ func (r *Router) openHost(i *iface) error {
 	if err != nil {
 		return err
 	}
-	i.device, i.host = device, device
+	i.device, i.host, i.joins = device, device, device.Member()
 	if err := i.joinConfigured(); err != nil {
 		device.Close()
 		return err
@@ -46,8 +46,9 @@ func (i *iface) joinConfigured() error {
 		}
 	}
 	var errs []error
+	configured := i.host.Member()
 	for group, list := range sources {
-		errs = append(errs, i.host.SetFilter(group, len(list) == 0, list))
+		errs = append(errs, configured.SetFilter(group, len(list) == 0, list))
 	}
 	return errors.Join(errs...)
 }

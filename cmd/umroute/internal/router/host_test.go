@@ -174,7 +174,10 @@ protocols:
 			}
 			p.wantExplained(t, red.address(out.Addr()), out.Addr(), "lan", "forwarded",
 				"the host's address, "+from.String())
-			p.wantExplained(t, source, out.Addr(), "red", "not-joined", "no socket receives")
+			other := netip.AddrPortFrom(out.Addr().Next(), out.Port())
+			red.join(other)
+			p.awaitGroup("red", other.Addr())
+			p.wantExplained(t, source, other.Addr(), "red", "not-joined", "no socket receives")
 		})
 	}
 }

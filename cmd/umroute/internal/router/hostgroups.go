@@ -115,6 +115,14 @@ func (h *hostGroups) apply(now time.Time, f *family, g hostGroup) {
 	if i == nil {
 		return
 	}
+	if i.host != nil { // the host's kernel reports
+		want := h.filter(g.iface, g.group)
+		err := i.joins.SetFilter(g.group, want.Mode == proxy.Exclude, want.Sources)
+		if err != nil {
+			h.log.Warn("group not joined", "if", g.iface, "group", g.group, "err", err)
+		}
+		return
+	}
 	at := hostLink{g.iface, f}
 	host := h.hosts[at]
 	if host == nil {

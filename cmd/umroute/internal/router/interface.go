@@ -31,6 +31,7 @@ type iface struct {
 	device tun.Device
 	link   *tun.Link    // the device, where it is one of the kernel's
 	host   *host.Device // the device, where the link is host
+	joins  *host.Member // joins what the static protocol says there
 	port   *routing.Interface
 	state  *state // shared with those that take its place
 }

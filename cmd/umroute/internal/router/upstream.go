@@ -49,28 +49,19 @@ type socketSide struct {
 	device interface {
 		SetFilter(group netip.Addr, exclude bool, sources []netip.Addr) error
 	}
-	name       string
-	configured map[netip.Addr]proxy.Filter // joined whatever a proxy wants
-	wanted     map[netip.Addr]proxy.Filter
-	down       bool
-	newest     int
-	counters   proxy.HostCounters
-	log        *slog.Logger
+	name     string
+	wanted   map[netip.Addr]proxy.Filter
+	down     bool
+	newest   int
+	counters proxy.HostCounters
+	log      *slog.Logger
 }
 
 func newSocketSide(i *iface, v6 bool, log *slog.Logger) *socketSide {
-	s := &socketSide{device: i.host, name: i.config.Name, newest: 3, log: log,
-		configured: make(map[netip.Addr]proxy.Filter),
-		wanted:     make(map[netip.Addr]proxy.Filter)}
+	s := &socketSide{device: i.host.Member(), name: i.config.Name, newest: 3, log: log,
+		wanted: make(map[netip.Addr]proxy.Filter)}
 	if v6 {
 		s.newest = 2
-	}
-	for _, join := range i.config.Host.Join {
-		f := proxy.Filter{Mode: proxy.Exclude}
-		if join.Source.IsValid() {
-			f = proxy.Filter{Sources: []netip.Addr{join.Source}}
-		}
-		s.configured[join.Group] = s.configured[join.Group].Union(f)
 	}
 	return s
 }
@@ -85,8 +76,7 @@ func (s *socketSide) SetFilter(_ time.Time, group netip.Addr, f proxy.Filter) {
 	} else {
 		s.wanted[group] = f
 	}
-	all := s.configured[group].Union(f)
-	if err := s.device.SetFilter(group, all.Mode == proxy.Exclude, all.Sources); err != nil {
+	if err := s.device.SetFilter(group, f.Mode == proxy.Exclude, f.Sources); err != nil {
 		s.counters.Errors++
 		s.log.Warn("group not joined upstream", "if", s.name, "group", group, "err", err)
 	}
