@@ -179,7 +179,8 @@ pinstance a upstream eth0 in whitelist table t`, true, []string{
 
 func FuzzLoad(f *testing.F) {
 	f.Add("phyint eth0 upstream altnet 10.0.0.0/8\nphyint eth1 downstream")
-	f.Add("pinstance a(1): \"x\" ==> y; pinstance a upstream x in whitelist table {(* | 10.0.0.1 - 10.0.0.9)};")
+	f.Add("pinstance a(1): \"x\" ==> y;\n" +
+		"pinstance a upstream x in whitelist table {(* | 10.0.0.1 - 10.0.0.9)};")
 	f.Fuzz(func(t *testing.T, text string) {
 		path := write(t, text)
 		_, _ = LoadIgmpproxy(path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"umroute/cmd/umroute/internal/config"
@@ -17,6 +18,7 @@ type running struct {
 	router *router.Router
 	cancel context.CancelFunc
 	ended  chan error
+	next   atomic.Pointer[config.Config] // what a reload reads
 }
 
 // startRouter runs a router with the YAML of its interfaces, until the test
@@ -28,14 +30,17 @@ func startRouter(t testing.TB, yaml string) *running {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	r, err := router.New(settings, router.Options{Logger: log})
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &running{t: t, cancel: cancel, ended: make(chan error, 1)}
+	p.next.Store(settings)
+	p.router, err = router.New(settings, router.Options{Logger: log,
+		Load: func() (*config.Config, error) { return p.next.Load(), nil }})
 	if err != nil {
+		cancel()
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &running{t: t, router: r, cancel: cancel, ended: make(chan error, 1)}
 	ready := make(chan struct{})
-	go func() { p.ended <- r.Serve(ctx, nil, func() { close(ready) }) }()
+	go func() { p.ended <- p.router.Serve(ctx, nil, func() { close(ready) }) }()
 	t.Cleanup(p.stop)
 	<-ready
 	return p
