@@ -121,6 +121,8 @@ func (m measurement) longest() time.Duration {
 	switch {
 	case m.Row.Joins(), m.Row.Test == plan.Capacity:
 		return 5 * time.Minute
+	case m.Row.Sender == plan.Iperf:
+		return m.Duration + 30*time.Second
 	case m.Row.Find != "":
 		const trials = 100 // of a search, at the most
 		return trials * (m.Warmup + m.Duration + time.Second)

@@ -9,6 +9,8 @@ import (
 	"umroute/bench/flood"
 	"umroute/bench/plan"
 	"umroute/bench/result"
+	"umroute/bench/witness"
+	"umroute/mgm"
 )
 
 // traffic is what a measurement drives: a flood, or the memory engine.
@@ -45,6 +47,8 @@ func (l *lab) dispatch(m measurement) ([]result.Sample, error) {
 		return nil, fmt.Errorf("engine %s is not prepared", m.Engine)
 	}
 	switch {
+	case m.Row.Sender == plan.Iperf:
+		return one(l.witness(s, m))
 	case m.Row.Test == plan.Capacity:
 		return one(l.capacity(s, m))
 	case m.Row.Find != "":
@@ -61,6 +65,30 @@ func one(s result.Sample, err error) ([]result.Sample, error) {
 		return nil, err
 	}
 	return []result.Sample{s}, nil
+}
+
+// witness has iperf send and receive.
+func (l *lab) witness(s *stage, m measurement) (result.Sample, error) {
+	group := groups(m.Row)
+	flow := mgm.Flow{Source: s.topology.Sender().Address(m.Row.IPv6), Group: group[0]}
+	if err := s.router.Route([]mgm.Flow{flow}, m.Row.Oifs); err != nil {
+		return result.Sample{}, err
+	}
+	before, err := l.meter.Read(s.router.PID())
+	if err != nil {
+		return result.Sample{}, err
+	}
+	report, err := witness.Iperf(s.topology, witness.Traffic{Group: group[0],
+		Receivers: m.Row.Oifs, Size: m.Row.Size, Rate: m.Row.Rate, Duration: m.Duration})
+	if err != nil {
+		return result.Sample{}, err
+	}
+	after, err := l.meter.Read(s.router.PID())
+	usage := after.Since(before)
+	// iperf is no child that is waited for in time, so its own time is not known.
+	usage.Total, usage.Router, usage.Elapsed = 0, 0, report.Elapsed
+	return result.Sample{Usage: usage, Traffic: report.Report, Interval: flood.Counters{
+		Sent: report.Report.Sent, Delivered: report.Report.Delivered}}, err
 }
 
 // burdened takes a sample while unicast flows beside.

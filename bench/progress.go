@@ -62,6 +62,8 @@ func (s *session) guess(r plan.Row) time.Duration {
 		return 14 * time.Second
 	case r.Joins():
 		return 5 * time.Second
+	case r.Sender == plan.Iperf:
+		return max(time.Second, s.Duration) + 2*time.Second
 	case r.Test == plan.Capacity:
 		return 30 * time.Second
 	case r.Find == plan.Search:

@@ -48,6 +48,7 @@ const (
 	Segment = "segment" // UDP_SEGMENT: up to 32 datagrams a message
 	GRO     = "gro"     // UDP_GRO: datagrams of a flow may come as one
 	Single  = "single"  // one datagram a call
+	Iperf   = "iperf"   // iperf 2, for both: a witness from outside
 )
 
 // What Find may ask for.
@@ -131,6 +132,8 @@ func (r Row) Validate() error {
 		return fmt.Errorf("flows %d is not from 1 to %d", r.Flows, MaxFlows)
 	case r.Size != 0 && (r.Size < MinSize || r.Size > largest):
 		return fmt.Errorf("size %d is not from %d to %d", r.Size, MinSize, largest)
+	case r.Sender == Iperf && r.Receiver == Iperf:
+		return r.validateWitness()
 	case r.Sender != Plain && r.Sender != Segment && r.Sender != Single:
 		return fmt.Errorf("sender %q is none of %s, %s, %s", r.Sender, Plain, Segment, Single)
 	case r.Receiver != Plain && r.Receiver != GRO && r.Receiver != Single:
@@ -139,6 +142,15 @@ func (r Row) Validate() error {
 		return fmt.Errorf("rate %v is not a number of datagrams per second", r.Rate)
 	}
 	return r.validateMore()
+}
+
+// validateWitness checks a row that iperf measures.
+func (r Row) validateWitness() error {
+	if !(r.Rate > 0 && r.Rate <= 1e8) || r.Flows != 1 || r.Size == 0 || r.Find != "" ||
+		r.Unicast != 0 || r.Burden != 0 || r.Burst {
+		return errors.New("iperf sends one flow of one size at a rate, and nothing else")
+	}
+	return nil
 }
 
 func (r Row) validateMore() error {

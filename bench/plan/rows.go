@@ -33,6 +33,19 @@ func Quick() []Row {
 	return rows
 }
 
+// Witnessed returns rows that are measured twice: by ourselves and by iperf.
+func Witnessed() []Row {
+	var rows []Row
+	for _, oifs := range []int{1, 4} {
+		own := Row{Test: Forward, Oifs: oifs, Size: 512, Flows: 1, Sender: Plain, Receiver: Plain,
+			Rate: 5000}
+		other := own
+		other.Sender, other.Receiver = Iperf, Iperf
+		rows = append(rows, own, other)
+	}
+	return rows
+}
+
 // Smoke returns the few rows that show whether everything works.
 func Smoke() []Row {
 	rows := []Row{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -53,6 +54,8 @@ func benchFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "engines", Usage: "`NAME`s as \"umroute bench list\" has them"},
 		&cli.StringSliceFlag{Name: "engine-command", Usage: "run an engine from outside too: " +
 			"`NAME=COMMAND`"},
+		&cli.StringFlag{Name: "engine-check", Usage: "have an outside `WITNESS` measure two rows " +
+			"besides: iperf"},
 		&cli.IntSliceFlag{Name: "oifs", Usage: "fan-outs, 1 to 64, as `N,N...`"},
 		&cli.IntSliceFlag{Name: "sizes", Usage: "`BYTES` of UDP payload; 0 is IMIX"},
 		&cli.IntSliceFlag{Name: "flows", Usage: "numbers of flows, as `N,N...`"},
@@ -105,6 +108,16 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 	}
 	if o.Rows, err = benchRows(c, o.Rows); err != nil {
 		return o, err
+	}
+	switch witness := c.String("engine-check"); witness {
+	case "":
+	case plan.Iperf:
+		if _, err := exec.LookPath("iperf"); err != nil {
+			return o, usagef("--engine-check iperf: iperf 2 is needed: %w", err)
+		}
+		o.Rows = append(o.Rows, plan.Witnessed()...)
+	default:
+		return o, usagef("--engine-check %q: only iperf is known", witness)
 	}
 	if len(o.Rows) == 0 {
 		return o, usagef("no row has all that is asked for; without --quick and --smoke, " +
