@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"syscall"
 	"testing"
+	"time"
 
 	"umroute/mgm"
 	"umroute/tun"
@@ -81,6 +83,7 @@ func benchWork(b *testing.B, w *worker, flows int, v6 bool) {
 	next := 0
 	b.ReportAllocs()
 	b.ResetTimer()
+	began := processorTime()
 	for n := 0; n < b.N; n += len(w.sizes) {
 		for i := range w.sizes {
 			// As a device would do: this copy is part of the figure.
@@ -89,7 +92,17 @@ func benchWork(b *testing.B, w *worker, flows int, v6 bool) {
 		}
 		w.work(len(w.sizes), s)
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/packet")
+	b.ReportMetric(float64(processorTime()-began)/float64(b.N), "cpu-ns/packet")
+}
+
+// processorTime is what this process has used so far, which other processes
+// disturb less than they disturb the time that passes.
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // BenchmarkForward takes 64 byte packets from a batch to the write calls.
@@ -121,6 +134,7 @@ func BenchmarkForwardWide(b *testing.B) {
 	s := w.port.settings.Load()
 	b.ResetTimer()
 	b.ReportAllocs()
+	began := processorTime()
 	next := 0
 	for n := 0; n < b.N; n += len(w.sizes) {
 		for i := range w.sizes {
@@ -132,7 +146,7 @@ func BenchmarkForwardWide(b *testing.B) {
 		}
 		w.work(len(w.sizes), s)
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/packet")
+	b.ReportMetric(float64(processorTime()-began)/float64(b.N), "cpu-ns/packet")
 }
 
 // rewrite makes b, a packet of bench64, one of flow n.
