@@ -30,6 +30,9 @@ type InterfaceConfig struct {
 	// Punted lists groups, as prefixes, whose packets are left to the host stack
 	// when they come in here, as those of link-local groups are.
 	Punted []netip.Prefix
+	// Members lists groups, as prefixes, of which the router itself is a member on
+	// the link: their packets are left to the host stack, too.
+	Members []netip.Prefix
 	// FlowLimit is how many flows may begin here; 0 is Config.InterfaceFlowLimit.
 	FlowLimit int
 	// Domain names a set of interfaces: packets stay inside it, but for what
@@ -56,6 +59,7 @@ type settings struct {
 	flowLimit int64           // 0 is that of the configuration
 	boundary  [2][]groupRange // IPv4, IPv6
 	punted    [2][]groupRange
+	members   [2][]groupRange
 	domain    string
 
 	writer tun.BatchWriter // device, where that saves system calls
@@ -102,6 +106,9 @@ func (c InterfaceConfig) settings() (*settings, error) {
 	var err error
 	if s.boundary, err = groupRanges("boundary", c.Boundary); err == nil {
 		s.punted, err = groupRanges("punted", c.Punted)
+	}
+	if err == nil {
+		s.members, err = groupRanges("members", c.Members)
 	}
 	if err != nil {
 		return nil, err

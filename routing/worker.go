@@ -142,6 +142,7 @@ func (w *worker) sort(n int) {
 		switch v {
 		case forward:
 			w.packets = w.packets[:next+1]
+			w.share(p)
 		case drop:
 			w.drop(reason, int(p.count))
 		case punt:
@@ -181,6 +182,15 @@ func (w *worker) accept(p *packet, i int) bool {
 	}
 	p.measure()
 	return ok
+}
+
+// share leaves p, which may be forwarded, to the host stack as well where that
+// is a member of the group.
+func (w *worker) share(p *packet) {
+	if inside(w.in.members[p.family()], &p.key.group) {
+		w.punt(p)
+		p.made = nil // these datagrams are the host stack's
+	}
 }
 
 // punt leaves what was read to the host stack, complete and one by one.
