@@ -17,8 +17,7 @@ func (m *Machine) apply(changed []Key) {
 	m.tellPaths(hops)
 	for _, key := range changed {
 		if r := m.routes[key]; r != nil {
-			m.unstand(r)
-			m.stand(r)
+			m.restand(r)
 		}
 	}
 	m.reconsider(changed)
@@ -155,6 +154,17 @@ func (m *Machine) stand(r *route) {
 		p := place{entry, out}
 		m.hold(p)
 		r.standing = append(r.standing, p)
+	}
+}
+
+// restand makes the memberships of a route those of now. New ones come first, so
+// that nobody hears of a gap.
+func (m *Machine) restand(r *route) {
+	old := r.standing
+	r.standing = nil
+	m.stand(r)
+	for _, p := range old {
+		m.unhold(p)
 	}
 }
 
