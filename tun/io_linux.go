@@ -3,6 +3,7 @@ package tun
 import (
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,8 @@ type batch struct {
 
 	busy  bool // packets follow one another, so wait on this thread
 	taken int  // packets since the last wait
+
+	yielded time.Time // when others were let run
 
 	single [1][]byte // of WriteBatch
 }

@@ -2,6 +2,7 @@ package tun
 
 import (
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,6 +19,11 @@ const busyGap = 50 * time.Millisecond
 // come, they come faster than a reader is woken, and to wake it sooner would
 // only make for more and smaller batches.
 const fewPackets = 4
+
+// yieldInterval is how long a busy reader goes on before it lets others run. A
+// goroutine that does not for 10 ms has the runtime's monitor look every 20 us
+// whether it sleeps in a system call.
+const yieldInterval = 5 * time.Millisecond
 
 // maxPaused is how many links of a process may wait on threads of their own:
 // threads, once there, stay.
@@ -61,6 +67,10 @@ func (l *Link) readBusy() (done bool, err error) {
 	}
 	b.busy = b.taken <= fewPackets && pause(l.fd)
 	b.taken = 0
+	if now := time.Now(); now.Sub(b.yielded) > yieldInterval {
+		b.yielded = now
+		runtime.Gosched()
+	}
 	return false, nil
 }
 
