@@ -31,3 +31,16 @@ func (m *Manager) forgetFlow(c *Client, f Flow) error {
 	m.remove(entry)
 	return nil
 }
+
+// ForgetAll deletes all forwarding entries, as the end of their timeouts would: nobody is
+// told, and the next packets have them made anew. MGM has no such function; it is for an
+// operator who wants to see the entries made again.
+func (m *Manager) ForgetAll() {
+	for e := range m.MFEs() {
+		m.mu.Lock()
+		if entry := m.live(e.Flow, m.now()); entry != nil && !m.closed.Load() {
+			m.remove(entry)
+		}
+		m.mu.Unlock()
+	}
+}

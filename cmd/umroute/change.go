@@ -58,7 +58,7 @@ func clearCommand() *cli.Command {
 		Name: "clear", Usage: "make a running router forget what it has learnt",
 		Flags: routerFlags(), Action: rejectUnknown("umroute clear"),
 	}
-	for _, document := range []string{"groups"} {
+	for _, document := range []string{"groups", "routes", "stats"} {
 		command.Subcommands = append(command.Subcommands, &cli.Command{
 			Name: document, Usage: "forget the " + document, Flags: routerFlags(),
 			Action: func(c *cli.Context) error {

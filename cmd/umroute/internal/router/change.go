@@ -62,23 +62,6 @@ func (r *Router) changeMembership(ctx context.Context, change control.Membership
 	return err
 }
 
-// Clear forgets what hosts have reported. The hosts are asked again at once.
-func (r *Router) Clear(ctx context.Context, document string) error {
-	if document != "groups" {
-		return fmt.Errorf("clear %s: %w", document, errors.ErrUnsupported)
-	}
-	if !r.loop.run(ctx, func(now time.Time) {
-		for _, f := range r.families() {
-			for _, i := range r.list() {
-				f.membership.Clear(now, i.index)
-			}
-		}
-	}) {
-		return errStopped
-	}
-	return nil
-}
-
 // setRoutes gives the configured routes to the stack and the RIB.
 func (r *Router) setRoutes(settings *config.Config) error {
 	var unicast []stack.Route

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"umroute/cmd/umroute/internal/config"
+	"umroute/cmd/umroute/internal/control"
 	"umroute/mgm"
 	"umroute/routing"
 	"umroute/stack/membership"
@@ -46,9 +47,11 @@ const (
 
 // state is what becomes of an interface. Its fields are guarded by the registry.
 type state struct {
-	up     bool
-	reason string        // why it is down
-	gone   bool          // its device is gone for good
+	up      bool
+	reason  string                            // why it is down
+	gone    bool                              // its device is gone for good
+	cleared atomic.Pointer[control.Interface] // the counters that count as zero
+
 	served chan struct{} // closed once nobody reads from it; nil where nobody has
 
 	punted atomic.Pointer[[]netip.Prefix] // groups that are not forwarded from it

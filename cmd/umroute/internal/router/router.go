@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -65,6 +66,7 @@ type Router struct {
 	changing sync.Mutex     // held by one change of the interfaces at a time
 	current  *config.Config // guarded by changing
 	registry registry
+	cleared  atomic.Pointer[control.Stats] // the counters that count as zero
 }
 
 // New opens all interfaces of a router. On an error nothing stays open.

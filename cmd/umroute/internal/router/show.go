@@ -137,8 +137,8 @@ func (r *Router) Protocols(ctx context.Context) ([]control.Protocol, error) {
 	return documents, nil
 }
 
-// Stats describes the router as a whole.
-func (r *Router) Stats() control.Stats {
+// countedStats describes the router as a whole.
+func (r *Router) countedStats() control.Stats {
 	traffic := r.forwarder.Stats()
 	document := control.Stats{
 		Name: r.settings.Name, PID: os.Getpid(), Version: r.options.Version,

@@ -13,8 +13,8 @@ import (
 	"umroute/tun"
 )
 
-// Interfaces describes the links.
-func (r *Router) Interfaces(ctx context.Context) ([]control.Interface, error) {
+// countedInterfaces describes the links, in the order of list.
+func (r *Router) countedInterfaces(ctx context.Context) ([]control.Interface, error) {
 	status := make(map[*family]map[uint32]membership.InterfaceStatus)
 	if !r.loop.run(ctx, func(now time.Time) {
 		for _, f := range r.families() {
