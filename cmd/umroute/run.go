@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"umroute/cmd/umroute/internal/config"
+	"umroute/cmd/umroute/internal/confine"
 	"umroute/cmd/umroute/internal/control"
 	"umroute/cmd/umroute/internal/router"
 )
@@ -135,6 +136,10 @@ func runRouter(ctx context.Context, settings *config.Config, socket string,
 	r, err := router.New(settings, options)
 	if err != nil {
 		return err
+	}
+	// What the devices needed is not needed any more. Without, it runs as well.
+	if err := confine.Process(); err != nil {
+		options.Logger.Warn("the router keeps rights that it does not need", "err", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
