@@ -52,6 +52,7 @@ var restricted = map[string]string{
 	"charm.land":                 "cmd",
 	"github.com/coreos":          "cmd",
 	"github.com/elastic":         "cmd",
+	"kernel.org/pub":             "cmd",
 	"golang.org/x/sync/errgroup": "cmd bench",
 }
 
