@@ -76,7 +76,10 @@ func groupTable(row func(...any), groups []control.Group) {
 	row("Interface", "Group", "Mode", "Timer", "Srcs", "V", "Uptime", "Reporters")
 	for _, g := range groups {
 		timer := clock(g.Expires)
-		if g.Static {
+		switch {
+		case g.Upstream:
+			timer = "upstream"
+		case g.Static:
 			timer = "static"
 		}
 		row(g.Interface, g.Group, strings.ToUpper(g.Mode), timer, len(g.Sources), g.Version,
@@ -111,11 +114,27 @@ func routeTable(row func(...any), routes []control.Route) {
 }
 
 func protocolTable(row func(...any), protocols []control.Protocol) {
-	row("Protocol", "Family", "Id", "Component", "Interfaces", "Joins", "Prunes", "Alerts")
+	row("Protocol", "Family", "Id", "Component", "Interfaces", "Joins", "Prunes", "Alerts",
+		"Upstream")
 	for _, p := range protocols {
+		var upstream []string
+		for _, u := range p.Upstream {
+			upstream = append(upstream, upstreamText(u))
+		}
 		row(p.Name, dash(p.Family), p.ProtocolID, p.ComponentID,
-			dash(strings.Join(p.Interfaces, ",")), p.Joins, p.Prunes, total(p.Alerts))
+			dash(strings.Join(p.Interfaces, ",")), p.Joins, p.Prunes, total(p.Alerts),
+			dash(strings.Join(upstream, "; ")))
 	}
+}
+
+// upstreamText is the state of a proxy's upstream interface in a few words.
+func upstreamText(u control.ProxyUpstream) string {
+	state := "up"
+	if !u.Up {
+		state = "down"
+	}
+	return fmt.Sprintf("%s %s, v%d, querier %s, %d groups", u.Interface, state, u.Version,
+		dash(u.Querier), u.Groups)
 }
 
 func ribTable(row func(...any), routes []control.RIBRoute) {
