@@ -40,10 +40,9 @@ type sender struct {
 
 // closeSenders closes all sockets to send with. The caller has locked sending.
 func (d *Device) closeSenders() {
-	for _, s := range d.senders {
-		unix.Close(s.fd)
+	for f := range d.senders {
+		d.closeSender(f)
 	}
-	clear(d.senders)
 	for i, s := range d.anyPort {
 		if s != nil {
 			unix.Close(s.fd)
@@ -68,8 +67,21 @@ func (d *Device) senderOf(f flow, now time.Time) (*sender, error) {
 		if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EACCES) {
 			return nil, err
 		}
+		s, err = d.anyPortSender(f.group)
+		if err == nil {
+			d.senders[f] = s // or each datagram would try again
+		}
+		return s, err
 	}
 	return d.anyPortSender(f.group)
+}
+
+// closeSender forgets the socket of a flow, and closes it unless others have it too.
+func (d *Device) closeSender(f flow) {
+	if s := d.senders[f]; s != d.anyPort[family(f.group.Addr().Is6())] {
+		unix.Close(s.fd)
+	}
+	delete(d.senders, f)
 }
 
 // mayOpen limits how many sockets there are, and how fast they come. The least
@@ -90,15 +102,13 @@ func (d *Device) mayOpen(now time.Time) bool {
 	least := now.Unix() + 1
 	for f, s := range d.senders {
 		if now.Unix()-s.used > int64(idleSender/time.Second) {
-			unix.Close(s.fd)
-			delete(d.senders, f)
+			d.closeSender(f)
 		} else if s.used < least {
 			oldest, least = f, s.used
 		}
 	}
 	if len(d.senders) == maxSenders {
-		unix.Close(d.senders[oldest].fd)
-		delete(d.senders, oldest)
+		d.closeSender(oldest)
 	}
 	return true
 }

@@ -13,6 +13,9 @@ import (
 // eventBacklog is how many events wait to be taken.
 const eventBacklog = 16
 
+// subscriptionBuffer holds the changes of hundreds of devices, in octets.
+const subscriptionBuffer = 1 << 20
+
 // watch follows what becomes of the device and its addresses.
 type watch struct {
 	device    *Device
@@ -26,9 +29,15 @@ func startWatch(d *Device) (*watch, error) {
 	w := &watch{device: d, done: make(chan struct{}),
 		links:     make(chan netlink.LinkUpdate, eventBacklog),
 		addresses: make(chan netlink.AddrUpdate, eventBacklog)}
-	err := netlink.LinkSubscribe(w.links, w.done)
+	lost := func(err error) {
+		d.config.Logger.Warn("changes of the host's device are not followed any more",
+			"device", d.name, "err", err)
+	}
+	err := netlink.LinkSubscribeWithOptions(w.links, w.done, netlink.LinkSubscribeOptions{
+		ErrorCallback: w.unlessDone(lost), ReceiveBufferSize: subscriptionBuffer})
 	if err == nil {
-		err = netlink.AddrSubscribe(w.addresses, w.done)
+		err = netlink.AddrSubscribeWithOptions(w.addresses, w.done, netlink.AddrSubscribeOptions{
+			ErrorCallback: w.unlessDone(lost), ReceiveBufferSize: subscriptionBuffer})
 	}
 	if err != nil {
 		close(w.done)
@@ -36,6 +45,17 @@ func startWatch(d *Device) (*watch, error) {
 	}
 	w.running.Go(w.follow)
 	return w, nil
+}
+
+// unlessDone leaves out what the end of the watch brings about.
+func (w *watch) unlessDone(report func(error)) func(error) {
+	return func(err error) {
+		select {
+		case <-w.done:
+		default:
+			report(err)
+		}
+	}
 }
 
 // stop ends the watch.
