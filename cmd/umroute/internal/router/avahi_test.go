@@ -133,10 +133,8 @@ func (a *avahi) awaitService(service string, from *avahi, v6 bool) {
 
 // TestAvahi has Avahi on two containers find what the other one offers.
 func TestAvahi(t *testing.T) {
-	for _, program := range []string{"avahi-daemon", "avahi-browse", "avahi-publish", "dbus-daemon"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(err)
-		}
+	for _, program := range []string{"avahi-daemon", "avahi-browse", "dbus-daemon"} {
+		requireTool(t, program)
 	}
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("v6=%v", v6), func(t *testing.T) {

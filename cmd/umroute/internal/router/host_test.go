@@ -24,6 +24,14 @@ const hostDevice = "lan0"
 func newNeighbor(t testing.TB) *station {
 	t.Helper()
 	s := newStation(t, 7)
+	s.plug()
+	return s
+}
+
+// plug connects the machine to the router's host.
+func (s *station) plug() {
+	t := s.t
+	t.Helper()
 	target, err := os.Open(s.Netns())
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +55,6 @@ func newNeighbor(t testing.TB) *station {
 	s.Do(func() error { return bringUp(device, s.v4.String()+"/24", s.v6.String()+"/64") })
 	s.Run("ip", "route", "add", "default", "dev", device)
 	s.awaitLinkLocal()
-	return s
 }
 
 // bringUp configures a device of this thread's namespace.

@@ -65,9 +65,12 @@ func (s *station) awaitJoined(group netip.Addr) {
 }
 
 // TestProxyIperf has iperf 2 send through a proxy, both ways, without loss.
-func TestProxyIperf(t *testing.T) {
+func TestProxyIperf(t *testing.T) { checkIperf(t, newProxyLab) }
+
+func checkIperf(t *testing.T, lab func(t testing.TB, more string) *proxyLab) {
+	t.Helper()
 	requireTool(t, "iperf")
-	l := newProxyLab(t, "")
+	l := lab(t, "")
 	for _, tt := range []struct {
 		name           string
 		sender, sink   *station
@@ -97,9 +100,12 @@ func TestProxyIperf(t *testing.T) {
 
 // TestProxyMedia has ffmpeg send a film by RTP and MPEG-TS through a proxy. What
 // another ffmpeg receives has each packet of sound and picture bit for bit.
-func TestProxyMedia(t *testing.T) {
+func TestProxyMedia(t *testing.T) { checkMedia(t, newProxyLab) }
+
+func checkMedia(t *testing.T, lab func(t testing.TB, more string) *proxyLab) {
+	t.Helper()
 	requireTool(t, "ffmpeg")
-	l := newProxyLab(t, "")
+	l := lab(t, "")
 	dir := t.TempDir()
 	film, want, got := filepath.Join(dir, "film.ts"), filepath.Join(dir, "want"),
 		filepath.Join(dir, "got")
