@@ -108,7 +108,7 @@ func TestLossIsSeen(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for _, e := range plan.DefaultEngines() {
-		topology, router, err := engine.Start(e, 2)
+		topology, router, err := engine.Start(e, 2, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

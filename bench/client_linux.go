@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umroute/bench/engine"
 	"umroute/bench/plan"
 	"umroute/bench/result"
 	"umroute/tun/netns"
@@ -104,7 +105,7 @@ func (c *client) abandon() {
 }
 
 func (c *client) prepare(ctx context.Context, p preparation) (result.LinkFacts, error) {
-	reply, err := c.ask(ctx, request{Prepare: &p}, 0)
+	reply, err := c.ask(ctx, request{Prepare: &p}, engine.StartTime(p.Interfaces))
 	return reply.Link, err
 }
 

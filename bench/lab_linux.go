@@ -130,7 +130,7 @@ func (l *lab) prepare(p preparation) (result.LinkFacts, error) {
 	if p.Engine.Name == plan.Memory {
 		return result.LinkFacts{}, nil // it needs nothing
 	}
-	t, router, err := engine.Start(p.Engine, p.Receivers)
+	t, router, err := engine.Start(p.Engine, p.Receivers, p.Interfaces)
 	if err != nil {
 		return result.LinkFacts{}, err
 	}

@@ -19,6 +19,8 @@ type preparation struct {
 	Engine    plan.Engine `json:"engine"`
 	Receivers int         `json:"receivers"`
 	IPv6      bool        `json:"ipv6"` // prove that too
+	// Interfaces is how many the router has at least, most of them idle.
+	Interfaces int `json:"interfaces"`
 }
 
 // measurement is one sample of one row by an engine that is prepared.

@@ -24,6 +24,8 @@ type Options struct {
 	// Width and Trials are those of a search.Goal; 0: 0.05 and 3.
 	Width  float64
 	Trials int
+	// Interfaces is how many each router has at least, up to plan.MaxInterfaces.
+	Interfaces int
 
 	Progress io.Writer // what is being done; nil discards it
 	Live     bool      // Progress is a terminal: one line that changes
@@ -139,6 +141,8 @@ func (o Options) Validate() error {
 	case o.Duration < time.Millisecond || o.Warmup < 0 || o.Limit < 0:
 		return fmt.Errorf("duration %v, warm-up %v, limit %v: not all are possible",
 			o.Duration, o.Warmup, o.Limit)
+	case o.Interfaces < 0 || o.Interfaces > plan.MaxInterfaces:
+		return fmt.Errorf("interfaces %d is not from 0 to %d", o.Interfaces, plan.MaxInterfaces)
 	case !(o.Width >= 0 && o.Width < 1) || o.Trials < 0:
 		return fmt.Errorf("width %v, %d trials: not possible", o.Width, o.Trials)
 	}
@@ -200,7 +204,7 @@ func (s *session) prepare(ctx context.Context) error {
 // preparation is what an engine needs for all rows that it can do: as many
 // receivers as the widest row needs serve the others as well.
 func (s *session) preparation(e plan.Engine) (preparation, error) {
-	p := preparation{Engine: e}
+	p := preparation{Engine: e, Interfaces: s.Interfaces}
 	var why error
 	for _, r := range s.Rows {
 		err := r.Fits(e)

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"umroute/bench/plan"
 	"umroute/bench/topology"
@@ -34,9 +35,18 @@ type Counters struct {
 // UnusedFlows is how many entries each router's table holds besides.
 const UnusedFlows = 1000
 
-// Start makes a topology and starts the engine in it. Close both, the router
-// first.
-func Start(e plan.Engine, receivers int) (*topology.Topology, Router, error) {
+// StartTime is how long a router with many interfaces may take to open them.
+func StartTime(interfaces int) time.Duration {
+	return time.Duration(interfaces) * 50 * time.Millisecond
+}
+
+// Start makes a topology and starts the engine in it, with at least as many
+// interfaces. Close both, the router first.
+func Start(e plan.Engine, receivers, interfaces int) (*topology.Topology, Router, error) {
+	idle := max(0, interfaces-receivers-1)
+	if err := e.Bears(idle); err != nil {
+		return nil, nil, err
+	}
 	make := topology.New
 	if e.Link == plan.LinkVeth {
 		make = topology.NewVeth
@@ -54,7 +64,7 @@ func Start(e plan.Engine, receivers int) (*topology.Topology, Router, error) {
 		case e.Name == plan.Router:
 			return startProduct(t, Membership{})
 		}
-		return startProcess(e, t)
+		return startProcess(e, t, idle)
 	})
 }
 

@@ -50,6 +50,9 @@ type start struct {
 	// Namespace is the descriptor of the router's own, 0 where the hosts' are
 	// given.
 	Namespace int `json:"namespace,omitempty"`
+	// Idle is how many interfaces there are besides. They are in the sender's
+	// namespace, where they disturb nobody.
+	Idle int `json:"idle,omitempty"`
 }
 
 // answer is what it says.
@@ -69,7 +72,7 @@ type process struct {
 
 // startProcess starts the router. It dies with the calling thread, which must
 // be locked.
-func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
+func startProcess(e plan.Engine, t *topology.Topology, idle int) (Router, error) {
 	ours, theirs, err := connection()
 	if err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
 			SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}}
 	// What it prints, it prints when it ends: see failure.
 	p.command.Stderr = &p.complaint
-	asked := start{Engine: e}
+	asked := start{Engine: e, Idle: idle}
 	var namespaces []*netns.Namespace
 	for i, h := range t.Hosts {
 		// The router opens the devices itself, as the product does.
@@ -105,7 +108,7 @@ func startProcess(e plan.Engine, t *topology.Topology) (Router, error) {
 		return nil, fmt.Errorf("start a router: %w", err)
 	}
 	theirs.Close() // so that the end of the process ends the connection
-	if _, err := p.ask(request{Start: &asked}); err != nil {
+	if _, err := p.askFor(StartTime(idle), request{Start: &asked}); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -168,8 +171,11 @@ func (p *process) Membership() bool { return false }
 func (p *process) PID() int { return p.command.Process.Pid }
 
 // ask sends one request and waits for its answer.
-func (p *process) ask(asked request) (answer, error) {
-	if err := p.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+func (p *process) ask(asked request) (answer, error) { return p.askFor(0, asked) }
+
+// askFor gives a request that takes long as much more time.
+func (p *process) askFor(longer time.Duration, asked request) (answer, error) {
+	if err := p.conn.SetDeadline(time.Now().Add(answerTimeout + longer)); err != nil {
 		return answer{}, err
 	}
 	err := json.NewEncoder(p.conn).Encode(asked)

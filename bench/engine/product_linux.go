@@ -29,7 +29,7 @@ type product struct{ *program }
 // membership. Close both, the router first.
 func StartRouter(e plan.Engine, receivers int, m Membership) (*topology.Topology, Router, error) {
 	if e.External() {
-		return Start(e, receivers)
+		return Start(e, receivers, 0)
 	}
 	t, err := topology.New(receivers)
 	if err != nil {

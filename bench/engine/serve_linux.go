@@ -122,6 +122,9 @@ func begin(s start) (forwarder, error) {
 	if len(s.Ports) == 0 {
 		return engine, nil
 	}
+	if err := addIdle(engine, s); err != nil {
+		return nil, err
+	}
 	// A table of a few flows would fit into a cache as no router's does.
 	for _, source := range s.Ports[0].Peer {
 		for _, f := range unusedFlows(source.Addr()) {
@@ -131,6 +134,25 @@ func begin(s start) (forwarder, error) {
 		}
 	}
 	return engine, nil
+}
+
+// addIdle opens devices that nobody uses, beside the one of the first host.
+func addIdle(engine forwarder, s start) error {
+	for i := range s.Idle {
+		link, err := tun.Open(tun.Config{
+			Name: fmt.Sprintf("idle%d", i), IO: s.Engine.IO,
+			Netns: fmt.Sprintf("/proc/self/fd/%d", s.Ports[0].Descriptor),
+		})
+		if err != nil {
+			return err
+		}
+		address := netip.AddrFrom4([4]byte{10, 201 + byte(i>>14), byte(i >> 6), byte(i<<2) + 1})
+		addresses := []netip.Prefix{netip.PrefixFrom(address, 30)}
+		if err := engine.add(uint32(len(s.Ports)+i+1), link, addresses); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newForwarder(e plan.Engine) (forwarder, error) {

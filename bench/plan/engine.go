@@ -19,6 +19,17 @@ type Engine struct {
 // External says whether the engine is a command from outside.
 func (e Engine) External() bool { return e.Command != "" }
 
+// Bears says why a router cannot have as many idle interfaces besides.
+func (e Engine) Bears(idle int) error {
+	switch {
+	case idle == 0 || e.Name == Umroute || e.Name == Naive || e.Name == Netstack:
+		return nil
+	case e.Name == Kernel:
+		return fmt.Errorf("the kernel forwards between %d interfaces at the most", KernelOifs+1)
+	}
+	return fmt.Errorf("engine %s has the interfaces of its hosts, and no others", e.Name)
+}
+
 // The engines.
 const (
 	Umroute  = "umroute"  // package routing over TUN devices

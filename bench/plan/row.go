@@ -36,10 +36,12 @@ type Row struct {
 // Limits of a Row. The sizes are what a datagram of package load can have and
 // what an Ethernet frame carries over IPv4; IPv6 needs 20 bytes more.
 const (
-	MaxOifs  = 64
-	MaxFlows = 10_000
-	MinSize  = 32
-	MaxSize  = 1472
+	MaxOifs = 64
+	// MaxInterfaces is how many a router may have, most of them idle.
+	MaxInterfaces = 4096
+	MaxFlows      = 10_000
+	MinSize       = 32
+	MaxSize       = 1472
 )
 
 // The kinds of sender and receiver.

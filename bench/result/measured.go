@@ -57,6 +57,7 @@ func (s Sample) setTraffic(m *Measured) {
 	m.Sent, m.Expected, m.Received, m.Lost = t.Sent, t.Expected, t.Delivered, t.Lost
 	m.Loss, m.Reordered, m.Duplicates = s.Loss(), t.Reordered, t.Duplicates
 	m.Damaged = s.Faults() - t.Reordered - t.Duplicates
+	m.Stalls = t.Stalls
 	m.CPUPerSent = s.Cost()
 	copies := float64(s.Interval.Delivered) / 1e6
 	m.CPUPerCopies = ratio(s.Usage.Total.Seconds(), copies)

@@ -104,6 +104,8 @@ type Measured struct {
 	// Damaged counts what is wrong otherwise: bytes, TTL, source, or too late to
 	// tell whether reordered or twice.
 	Damaged uint64 `json:"damaged"`
+	// Stalls is how often a closed loop waited in vain for what was lost or late.
+	Stalls uint64 `json:"stalls,omitempty"`
 	// LostAt says where, as far as somebody counted it.
 	LostAt map[string]uint64 `json:"lost_at,omitempty"`
 

@@ -57,6 +57,8 @@ func benchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "engine-check", Usage: "have an outside `WITNESS` measure two rows " +
 			"besides: iperf"},
 		&cli.IntSliceFlag{Name: "oifs", Usage: "fan-outs, 1 to 64, as `N,N...`"},
+		&cli.IntFlag{Name: "interfaces", Usage: "let routers have `N` interfaces, most of them idle",
+			DefaultText: "those that the rows need"},
 		&cli.IntSliceFlag{Name: "sizes", Usage: "`BYTES` of UDP payload; 0 is IMIX"},
 		&cli.IntSliceFlag{Name: "flows", Usage: "numbers of flows, as `N,N...`"},
 		&cli.StringSliceFlag{Name: "sender", Usage: "`KIND`s: plain, segment, single"},
@@ -72,7 +74,7 @@ func benchFlags() []cli.Flag {
 			DefaultText: "3"},
 		&cli.BoolFlag{Name: "ipv6", Usage: "IPv6 in the place of IPv4"},
 		&cli.DurationFlag{Name: "duration", Usage: "`TIME` that each sample measures",
-			DefaultText: "1s; 180ms with --quick, 100ms with --smoke"},
+			DefaultText: "1s; 150ms with --quick, 100ms with --smoke"},
 		&cli.IntFlag{Name: "repeats", Usage: "`N` samples of each row by each engine",
 			DefaultText: "10; 3 with --quick, 2 with --smoke"},
 	}
@@ -82,14 +84,14 @@ func benchFlags() []cli.Flag {
 func benchOptions(c *cli.Context) (bench.Options, error) {
 	o := bench.Options{Engines: plan.DefaultEngines(), Rows: plan.Quick(), Repeats: 10,
 		Duration: time.Second, Warmup: 100 * time.Millisecond,
-		Width: c.Float64("width"), Trials: c.Int("trials"),
+		Width: c.Float64("width"), Trials: c.Int("trials"), Interfaces: c.Int("interfaces"),
 		Progress: c.App.ErrWriter, Live: isTerminal(c.App.ErrWriter),
 		Version: version(), Command: os.Args}
 	switch {
 	case c.Bool("quick") && c.Bool("smoke"):
 		return o, usagef("give --quick or --smoke, not both")
 	case c.Bool("quick"):
-		o.Repeats, o.Duration, o.Warmup = 3, 180*time.Millisecond, 40*time.Millisecond
+		o.Repeats, o.Duration, o.Warmup = 3, 150*time.Millisecond, 30*time.Millisecond
 		o.Limit = 58 * time.Second
 	case c.Bool("smoke"):
 		o.Rows, o.Repeats = plan.Smoke(), 2
