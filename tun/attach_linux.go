@@ -25,14 +25,16 @@ func (d *device) attach(config Config) error {
 	if err != nil {
 		return err
 	}
+	shared := false
 	if existing != nil {
 		// water sets the persist flag on every device, one way or the other,
 		// and the kernel wants the queue flag that the device was made with.
 		request.Persist = !existing.NonPersist
 		request.MultiQueue = existing.Flags&netlink.TUNTAP_MULTI_QUEUE != 0
+		shared = existing.Queues+existing.DisabledQueues > 0
 		d.ours = isLeft(existing, config.Owner)
 	}
-	if err := d.open(config, request); err != nil {
+	if err := d.open(config, request, shared); err != nil {
 		return attachError(err)
 	}
 	if existing == nil && config.Owner != "" {
@@ -46,12 +48,11 @@ func (d *device) attach(config Config) error {
 }
 
 // open opens the device with headers, if they are wanted and can be had, and
-// else with package water.
-func (d *device) open(config Config, request water.Config) (err error) {
-	// Whether there are headers is one for all queues of a device, and others
-	// may be reading some.
-	if config.Offload != OffloadNone && !request.MultiQueue {
-		if err = d.openWithHeader(config); err == nil {
+// else with package water. shared says that others have queues of the device.
+func (d *device) open(config Config, request water.Config, shared bool) (err error) {
+	// Whether there are headers is one for all queues of a device.
+	if config.Offload != OffloadNone && !shared {
+		if err = d.openWithHeader(config, request.MultiQueue); err == nil {
 			return nil
 		}
 	}
@@ -72,8 +73,8 @@ func (d *device) open(config Config, request water.Config) (err error) {
 }
 
 // openWithHeader is open for a device with headers.
-func (d *device) openWithHeader(config Config) error {
-	file, err := openWithHeader(config)
+func (d *device) openWithHeader(config Config, multiQueue bool) error {
+	file, err := openWithHeader(config, multiQueue)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const nodePath = "/dev/net/tun"
 
 // openWithHeader opens a device whose packets have headers, which package
 // water cannot do. Whether it is persistent stays as it is.
-func openWithHeader(config Config) (*os.File, error) {
+func openWithHeader(config Config, multiQueue bool) (*os.File, error) {
 	fd, err := unix.Open(nodePath, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", nodePath, err)
@@ -30,6 +30,9 @@ func openWithHeader(config Config) (*os.File, error) {
 		flags := uint16(unix.IFF_TUN)
 		if config.Kind == KindTAP {
 			flags = unix.IFF_TAP
+		}
+		if multiQueue { // as the device was made
+			flags |= unix.IFF_MULTI_QUEUE
 		}
 		request.SetUint16(flags | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)

@@ -3,6 +3,7 @@ package tun_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"testing"
 
@@ -169,14 +170,32 @@ func TestOffloadOfPreparedDevice(t *testing.T) {
 	}
 }
 
-// TestOffloadOfSharedDevice leaves the form of packets to other queues' users.
+// TestOffloadOfSharedDevice leaves the form of packets to other queues' users,
+// where there are any.
 func TestOffloadOfSharedDevice(t *testing.T) {
-	host := quiet(t)
-	host.Run("ip", "tuntap", "add", "mc0", "mode", "tun", "multi_queue")
-	config := quietConfig(host, "")
-	config.Offload = tun.OffloadSegmentation
-	if link := open(t, config); link.Offload() != tun.OffloadNone {
-		t.Errorf("offload %v", link.Offload())
+	for shared, want := range map[bool]tun.Offload{
+		false: tun.OffloadSegmentation, true: tun.OffloadNone,
+	} {
+		t.Run(fmt.Sprintf("shared %v", shared), func(t *testing.T) {
+			host := quiet(t)
+			host.Run("ip", "tuntap", "add", "lent0", "mode", "tun", "multi_queue")
+			if shared {
+				fd := rawDevice(t, host, unix.IFF_TUN|unix.IFF_NO_PI|unix.IFF_MULTI_QUEUE)
+				defer unix.Close(fd)
+			}
+			config := quietConfig(host, "")
+			config.Name, config.Offload = "lent0", tun.OffloadSegmentation
+			link := open(t, config)
+			if link.Offload() != want {
+				t.Errorf("offload %v, want %v", link.Offload(), want)
+			}
+			if shared {
+				return // the packets may be in the other queue
+			}
+			payload := bytes.Repeat([]byte{7}, 800)
+			segmented(t, host, payload, 400)
+			checkOffloaded(t, link, payload)
+		})
 	}
 }
 
