@@ -26,17 +26,20 @@ type explainCase struct {
 //	red   ──mc0──┐         ┌──mc0── blue    an ordinary receiver
 //	sends        │         ├──mc0── far     ttl-threshold 32
 //	green ──mc0── router ──┼──mc0── lab     another domain
-//	sends as red           ├──mc0── mute    has no IGMP and no MLD
+//	sends as red │         ├──mc0── mute    has no IGMP and no MLD
+//	guard ──mc0──┘         │
+//	likewise, strict       │
 //	                       ├──mc0── old     IGMPv2 and MLDv1
 //	                       ├──mc0── few     one group, of 239.1.0.0/16
 //	                       ├──mc0── asleep  IGMP without an address
 //	                       └──mc0── down    set down
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	names := []string{"red", "green", "blue", "far", "lab", "mute", "old", "few", "down"}
+	names := []string{"red", "green", "guard", "blue", "far", "lab", "mute", "old", "few", "down"}
 	more := map[string]string{
-		"blue": "boundary: [239.255.0.0/16, \"ff15:ff::/32\"]",
-		"far":  "ttl-threshold: 32", "lab": "domain: lab",
+		"blue":  "boundary: [239.255.0.0/16, \"ff15:ff::/32\"]",
+		"guard": "source-validation: strict",
+		"far":   "ttl-threshold: 32", "lab": "domain: lab",
 		"mute": "igmp: {enabled: false}, mld: {enabled: false}",
 		"old":  "igmp: {version: 2}, mld: {version: 1}",
 		"few":  "igmp: {max-groups: 1, allow: [239.1.0.0/16, 232.0.0.0/8]}",
@@ -74,7 +77,7 @@ func explainCases(t *testing.T, p *process, at map[string]*station) []explainCas
 		{cause: "link-local-group", to: "blue", group: "224.0.0.251:5353", mentions: "224.0.0.0/24"},
 		{cause: "link-local-group", to: "blue", group: "[ff02::fb]:5353", mentions: "scope 2"},
 		{cause: "bad-source", to: "blue", group: "239.1.1.1:1", source: "169.254.1.1"},
-		{cause: "no-interface", to: "blau", group: "239.1.1.1:1", mentions: "red, green, blue"},
+		{cause: "no-interface", to: "blau", group: "239.1.1.1:1", mentions: "red, green, guard, blue"},
 		{cause: "interface-down", to: "down", group: "239.1.1.1:1", mentions: "device is down"},
 		{cause: "no-route", to: "blue", group: "239.1.1.1:1", source: "198.51.100.9",
 			mentions: "198.51.100.9"},
@@ -116,6 +119,11 @@ func explainCases(t *testing.T, p *process, at map[string]*station) []explainCas
 			mentions: "came in by green, but are expected on red (RIB: 10.0.1.0/24 on red",
 			during: func(group netip.AddrPort) {
 				green.sendRaw(udpPacket(netip.AddrPortFrom(red.v4, 4000), group, anyTTL, "x"))
+			}},
+		{cause: "source-validation", to: "blue", group: "239.1.5.2:5001", prepare: joined(blue),
+			mentions: "came in by guard, where this source may not send",
+			during: func(group netip.AddrPort) {
+				at["guard"].sendRaw(udpPacket(netip.AddrPortFrom(red.v4, 4000), group, anyTTL, "x"))
 			}},
 		{cause: "threshold", to: "far", group: "239.1.6.1:5001", prepare: joined(far),
 			during: sending(anyTTL), mentions: "threshold of far, 32"},

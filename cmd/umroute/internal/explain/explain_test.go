@@ -87,6 +87,9 @@ func TestDecide(t *testing.T) {
 		{"all by the wrong interface", func(f *Facts) {
 			f.Entry = &Entry{WrongIf: 5, Output: &Output{}}
 		}, WrongInterface, "another interface, but are expected on red"},
+		{"a source that may not send there", func(f *Facts) {
+			f.Entry, f.Seen = nil, []Sighting{{"green", "source_validation", 2}}
+		}, SourceValidation, "2 packets came in by green"},
 		{"longer than the MTU", func(f *Facts) { undelivered(f, Output{FragNeeded: 2}) },
 			TooLong, "2 packets"},
 		{"the queue is full", func(f *Facts) { undelivered(f, Output{Discards: 2}) },

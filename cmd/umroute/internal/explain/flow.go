@@ -88,6 +88,17 @@ func (f *Facts) route() string {
 	return text + ", " + r.Kind
 }
 
+// sourceValidation: packets that no source of the link may send (RFC 3704).
+func sourceValidation(f *Facts) *Verdict {
+	name, packets := f.seen("source_validation")
+	if packets == 0 || f.delivers() {
+		return nil
+	}
+	return because(SourceValidation, "RFC 3704, the key source-validation",
+		"send from behind "+f.In.Name+", or say source-validation: off for "+name,
+		"%d packets came in by %s, where this source may not send (%s)", packets, name, f.route())
+}
+
 func wrongInterface(f *Facts) *Verdict {
 	name, packets := f.seen("wrong_if")
 	if f.Entry != nil && packets == 0 && f.Entry.Packets == 0 {

@@ -7,31 +7,32 @@ type Cause string
 
 // The causes, in the order in which they are looked for.
 const (
-	LinkLocalGroup  Cause = "link-local-group"
-	BadSource       Cause = "bad-source"
-	NoInterface     Cause = "no-interface"
-	InterfaceDown   Cause = "interface-down"
-	NoRoute         Cause = "no-route"
-	IncomingSide    Cause = "incoming-interface"
-	WrongInterface  Cause = "wrong-interface"
-	Domain          Cause = "domain"
-	Boundary        Cause = "boundary"
-	MembershipOff   Cause = "membership-off"
-	NotAllowed      Cause = "not-allowed"
-	Limit           Cause = "limit"
-	OlderVersion    Cause = "older-version"
-	SourceFilter    Cause = "source-filter"
-	NoQuerier       Cause = "no-querier"
-	NoMulticastFlag Cause = "no-multicast-flag"
-	NoMembers       Cause = "no-members"
-	TTL             Cause = "ttl"
-	Threshold       Cause = "threshold"
-	TooLong         Cause = "too-long"
-	DeviceRefuses   Cause = "device"
-	NegativeEntry   Cause = "negative-entry"
-	NotJoined       Cause = "not-joined"
-	NoTraffic       Cause = "no-traffic"
-	Forwarded       Cause = "forwarded"
+	LinkLocalGroup   Cause = "link-local-group"
+	BadSource        Cause = "bad-source"
+	NoInterface      Cause = "no-interface"
+	InterfaceDown    Cause = "interface-down"
+	NoRoute          Cause = "no-route"
+	IncomingSide     Cause = "incoming-interface"
+	SourceValidation Cause = "source-validation"
+	WrongInterface   Cause = "wrong-interface"
+	Domain           Cause = "domain"
+	Boundary         Cause = "boundary"
+	MembershipOff    Cause = "membership-off"
+	NotAllowed       Cause = "not-allowed"
+	Limit            Cause = "limit"
+	OlderVersion     Cause = "older-version"
+	SourceFilter     Cause = "source-filter"
+	NoQuerier        Cause = "no-querier"
+	NoMulticastFlag  Cause = "no-multicast-flag"
+	NoMembers        Cause = "no-members"
+	TTL              Cause = "ttl"
+	Threshold        Cause = "threshold"
+	TooLong          Cause = "too-long"
+	DeviceRefuses    Cause = "device"
+	NegativeEntry    Cause = "negative-entry"
+	NotJoined        Cause = "not-joined"
+	NoTraffic        Cause = "no-traffic"
+	Forwarded        Cause = "forwarded"
 )
 
 // Verdict is the answer.
@@ -64,7 +65,7 @@ var rules = []func(*Facts) *Verdict{
 	linkLocalGroup, badSource, noInterface, interfaceDown, noRoute, incomingSide,
 	otherDomain, boundary,
 	membershipOff, notAllowed, groupLimit, olderVersion, sourceFilter, noMembers,
-	wrongInterface, lowTTL, threshold, tooLong, deviceRefuses, flowLimit, negativeEntry,
+	sourceValidation, wrongInterface, lowTTL, threshold, tooLong, deviceRefuses, flowLimit, negativeEntry,
 	notJoined, forwarded,
 }
 
