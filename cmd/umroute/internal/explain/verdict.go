@@ -65,8 +65,8 @@ var rules = []func(*Facts) *Verdict{
 	linkLocalGroup, badSource, noInterface, interfaceDown, noRoute, incomingSide,
 	otherDomain, boundary,
 	membershipOff, notAllowed, groupLimit, olderVersion, sourceFilter, noMembers,
-	sourceValidation, wrongInterface, lowTTL, threshold, tooLong, deviceRefuses, flowLimit, negativeEntry,
-	notJoined, forwarded,
+	sourceValidation, wrongInterface, lowTTL, threshold, tooLong, deviceRefuses, flowLimit,
+	negativeEntry, notJoined, forwarded,
 }
 
 // because builds a verdict.
