@@ -33,6 +33,8 @@ type flow struct {
 
 	wrongIf  atomic.Uint64 // packets on another interface
 	reported atomic.Int64  // when one was reported last, in Unix nanoseconds
+
+	_ [32]byte // to whole cache lines, as the next flow may be another worker's
 }
 
 // tally is what came in for a flow by one interface. Only the worker of that
