@@ -130,6 +130,23 @@ func TestThroughput(t *testing.T) {
 	}
 }
 
+// TestAxis holds that a few rows of another kind do not choose the axis.
+func TestAxis(t *testing.T) {
+	var rows []row
+	for _, oifs := range []int{1, 2, 4, 8} {
+		rows = append(rows, row{oifs: oifs, size: 64, groups: 1, flows: 1},
+			row{oifs: oifs, size: 512, groups: 1, flows: 1})
+	}
+	rows = append(rows, row{oifs: 4, size: 512, groups: 8, flows: 8})
+	groups := byAxis(rows)
+	if len(groups) != 2 || groups[0].along.name != "outputs" || len(groups[0].rows) != 4 {
+		t.Errorf("%d charts: %+v", len(groups), groups)
+	}
+	if groups := byAxis(rows[:1]); len(groups) != 0 {
+		t.Errorf("a chart of one row: %+v", groups)
+	}
+}
+
 func TestTimes(t *testing.T) {
 	p := build(t, measured(t, 2))
 	for heading, counts := range map[string]string{"Latency": "20000", "Group join delay": "20000",

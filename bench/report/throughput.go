@@ -57,34 +57,40 @@ type axisGroup struct {
 	rest  row
 }
 
-// byAxis sorts rows into charts: the first dimension that varies makes the
-// axis, each value of the others a chart.
+// byAxis sorts rows into charts: the dimension that puts most of them on a line
+// with others makes the axis, and the values of the rest make a chart each.
 func byAxis(rows []row) []axisGroup {
+	var best []axisGroup
+	most := 0
 	for _, d := range dimensions() {
-		groups := map[row][]row{}
-		var order []row
-		varies := false
-		for _, r := range rows {
-			rest := r
-			d.clear(&rest)
-			if groups[rest] == nil {
-				order = append(order, rest)
-			}
-			groups[rest] = append(groups[rest], r)
-			varies = varies || d.value(groups[rest][0]) != d.value(r)
+		groups, placed := along(d, rows)
+		if placed > most {
+			best, most = groups, placed
 		}
-		if !varies {
-			continue
-		}
-		var all []axisGroup
-		for _, rest := range order {
-			if len(groups[rest]) > 1 {
-				all = append(all, axisGroup{d, groups[rest], rest})
-			}
-		}
-		return all
 	}
-	return nil
+	return best
+}
+
+// along groups rows that differ in one dimension alone, and counts them.
+func along(d dimension, rows []row) (all []axisGroup, placed int) {
+	groups := map[row][]row{}
+	var order []row
+	for _, r := range rows {
+		rest := r
+		d.clear(&rest)
+		if groups[rest] == nil {
+			order = append(order, rest)
+		}
+		groups[rest] = append(groups[rest], r)
+	}
+	for _, rest := range order {
+		differ := func(r row) bool { return d.value(r) != d.value(groups[rest][0]) }
+		if slices.ContainsFunc(groups[rest], differ) {
+			all = append(all, axisGroup{d, groups[rest], rest})
+			placed += len(groups[rest])
+		}
+	}
+	return all, placed
 }
 
 // figure draws one metric of one group of rows, a line for each engine.
