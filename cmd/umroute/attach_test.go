@@ -183,3 +183,53 @@ func TestAttachRefused(t *testing.T) {
 	}
 	p.stop()
 }
+
+// TestAttachMany attaches hundreds of interfaces, whose addresses the router
+// chooses, and detaches every second one; a flow reaches the last.
+//
+//	box ──mc0── router
+//	    ──mc1──
+//	     …
+func TestAttachMany(t *testing.T) {
+	const many = 300
+	box := newStations(t, "box")[0]
+	p := startRouter(t, "")
+	attach := func(n int) {
+		t.Helper()
+		a := control.Attachment{Name: fmt.Sprint("link", n), Interface: fmt.Appendf(nil,
+			`{"netns": %q, "device": "mc%d", "peer-routes": false}`, box.netns, n)}
+		if _, err := p.control.Attach(t.Context(), a, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range many {
+		attach(n)
+	}
+	for n := 0; n < many; n += 2 {
+		if err := p.control.Detach(t.Context(), fmt.Sprint("link", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	attach(0)
+	all := show[[]control.Interface](p, "interfaces")
+	if len(all) != many/2+1 {
+		t.Fatalf("%d interfaces, want %d", len(all), many/2+1)
+	}
+	seen := make(map[string]bool)
+	for _, i := range all {
+		for _, address := range append(i.Addresses, i.PeerAddresses...) {
+			if seen[address] {
+				t.Errorf("%s is given twice", address)
+			}
+			seen[address] = true
+		}
+	}
+	group := netip.MustParseAddrPort("239.1.1.1:5001")
+	conn := box.listen(group)
+	box.Join(conn, "mc299", group.Addr())
+	p.awaitJoined("link299", group.Addr())
+	t.Logf("VmRSS %d MiB with %d interfaces", p.memory()>>20, len(all))
+	if took := p.stop(); took > stopTime {
+		t.Errorf("stopping took %v", took)
+	}
+}
