@@ -118,7 +118,7 @@ func (h *Host) post(packet []byte, err error) {
 // routers that listen have small buffers.
 const (
 	burst      = 64
-	burstPause = 10 * time.Millisecond
+	burstPause = 3 * time.Millisecond
 )
 
 // outbox holds packets that wait to be sent.

@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -14,7 +15,12 @@ func (w *wire) reported(source netip.Addr) map[netip.Addr]bool {
 	defer w.mu.Unlock()
 	groups := make(map[netip.Addr]bool)
 	for _, m := range w.messages {
-		if m.kind != igmp.TypeV3Report || m.source != source {
+		if m.source != source {
+			continue
+		}
+		var older igmp.GroupReport
+		if older.UnmarshalBinary(m.octets) == nil {
+			groups[older.Group] = true
 			continue
 		}
 		var report igmp.Report
@@ -34,9 +40,15 @@ func (w *wire) reported(source netip.Addr) map[netip.Addr]bool {
 }
 
 // TestProxyManyGroups has a host join 10,000 groups, all of which are asked for
-// upstream soon after, and leave them.
+// upstream soon after.
 func TestProxyManyGroups(t *testing.T) {
-	l := newProxyLab(t, "")
+	for _, version := range []int{3, 2} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) { proxyManyGroups(t, version) })
+	}
+}
+
+func proxyManyGroups(t *testing.T, version int) {
+	l := newProxyLab(t, fmt.Sprintf(", igmp: {version: %d}", version))
 	l.red.sysctl("ipv4/igmp_max_memberships", "4000")
 	us := netip.MustParseAddr("10.0.9.2")
 	begin := time.Now()
@@ -52,7 +64,8 @@ func TestProxyManyGroups(t *testing.T) {
 	took := time.Since(begin)
 	t.Logf("%d groups: joined in %v, known after %v, asked for upstream after %v",
 		manyJoins, asked, known, took)
-	if took > slowdown*2*time.Second+reaction {
+	// In version 2 each group is a packet, and a busy machine may need longer.
+	if version == 3 && took > slowdown*2*time.Second+reaction {
 		t.Errorf("%d groups took %v until upstream knew, want less than 2 s", manyJoins, took)
 	}
 	if n := l.proxy("ipv4").Upstream[0].Groups; n != manyJoins {
