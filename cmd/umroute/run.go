@@ -115,7 +115,8 @@ func newLogger(c *cli.Context, format config.LogFormat, level slog.Leveler) *slo
 // runRouter runs until a signal ends ctx.
 func runRouter(ctx context.Context, settings *config.Config, socket string,
 	options router.Options) error {
-	// A terminal that goes away is no reason to stop.
+	// A terminal that goes away is no reason to stop, nor a log that nobody reads.
+	signal.Ignore(syscall.SIGPIPE)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
