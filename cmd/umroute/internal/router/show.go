@@ -112,7 +112,8 @@ func (r *Router) routeDocument(f *family, entry mgm.MFEStats) control.Route {
 		}
 		count := counts[oif]
 		document.OIFs = append(document.OIFs, control.OIF{
-			Interface: r.name(oif), Threshold: r.threshold(oif), Packets: count.OutPackets,
+			Interface: r.name(oif), Threshold: max(r.threshold(oif),
+				r.flowThreshold(entry.MFE.Flow, oif.Index)), Packets: count.OutPackets,
 			TTLTooLow: count.TTLTooLow, FragNeeded: count.FragNeeded,
 			Discards: count.OutDiscards,
 		})
