@@ -71,7 +71,8 @@ func startExternal(e plan.Engine, t *topology.Topology) (Router, error) {
 // say writes lines and waits for "ready".
 func (x *external) say(lines string) (string, error) {
 	if _, err := x.input.Write([]byte(lines)); err != nil {
-		if dead := x.alive(); dead != nil {
+		// It no longer reads, most likely since it has ended: that says why.
+		if _, dead := x.await("ready", false); dead != nil {
 			return "", dead
 		}
 		return "", fmt.Errorf("tell the router: %w", err)

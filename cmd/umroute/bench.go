@@ -118,6 +118,7 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 			return o, usagef("--engine-check iperf: iperf 2 is needed: %w", err)
 		}
 		o.Rows = append(o.Rows, plan.Witnessed()...)
+		o.Limit = 0 // it takes seconds where rows take fractions
 	default:
 		return o, usagef("--engine-check %q: only iperf is known", witness)
 	}
