@@ -102,7 +102,8 @@ func TestAPI(t *testing.T) {
 	for _, document := range control.Documents {
 		a.do("GET", "/v1/"+document, "", http.StatusOK)
 	}
-	if text := a.do("GET", "/v1/openapi.yaml", "", http.StatusOK); text != string(control.Description) {
+	text := a.do("GET", "/v1/openapi.yaml", "", http.StatusOK)
+	if text != string(control.Description) {
 		t.Error("openapi.yaml is another one")
 	}
 	a.do("GET", "/metrics", "", http.StatusOK)

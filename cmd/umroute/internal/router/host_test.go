@@ -134,7 +134,9 @@ func TestHostLink(t *testing.T) {
            {group: 232.1.1.1, source: 10.0.7.2}, {group: "ff35::1", source: "fd00:7::2"}]
 protocols:
   static:
-    routes: [{group: 239.2.0.0/16, in: red, out: [lan]}, {group: "ff05::2:0/112", in: red, out: [lan]}]
+    routes:
+      - {group: 239.2.0.0/16, in: red, out: [lan]}
+      - {group: "ff05::2:0/112", in: red, out: [lan]}
 `)
 	for _, test := range []struct{ in, specific, out string }{
 		{"239.1.1.1:5004", "232.1.1.1:5004", "239.2.1.1:6000"},
