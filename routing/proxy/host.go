@@ -72,6 +72,8 @@ type Host struct {
 	repeatAt  time.Time // next repetition of state changes
 	generalAt time.Time // answer to a general query
 
+	answeredBy time.Time // the last answer to a general query of an older version
+
 	mode       uint8     // host compatibility mode, as of the last call
 	v1Until    time.Time // IGMPv1 Querier Present timer
 	v2Until    time.Time // IGMPv2 or MLDv1 Querier Present timer
@@ -334,7 +336,7 @@ func (h *Host) LeaveAll(now time.Time) {
 
 // cancel gives up all pending responses and retransmissions.
 func (h *Host) cancel() {
-	h.generalAt, h.repeatAt = time.Time{}, time.Time{}
+	h.generalAt, h.repeatAt, h.answeredBy = time.Time{}, time.Time{}, time.Time{}
 	h.fresh, h.repeats = nil, nil
 	h.timers = timers{}
 	h.outbox = outbox{}

@@ -379,6 +379,24 @@ func TestIGMPv2Querier(t *testing.T) {
 	l.want("v3 again", "TO_EX 239.1.1.3 []")
 }
 
+// A flood of general queries is answered once in each response time.
+func TestOlderQueryFlood(t *testing.T) {
+	l := newHostLab(t, HostConfig{Version: 2})
+	for i := range 50 {
+		l.host.SetFilter(l.now, manyGroups(i), exclude())
+	}
+	l.pass(time.Minute)
+	l.said = nil
+	for range 1000 {
+		l.hear(igmp.Query{Version: 2, MaxResponse: time.Second})
+		l.pass(2 * time.Millisecond)
+	}
+	l.pass(time.Second)
+	if n := len(l.said); n < 100 || n > 150 {
+		t.Errorf("%d reports in 3 s, want those of two or three queries", n)
+	}
+}
+
 func TestIGMPv1Querier(t *testing.T) {
 	l := newHostLab(t, HostConfig{})
 	l.hear(igmp.Query{Version: 1, MaxResponse: 10 * time.Second})

@@ -60,6 +60,13 @@ func (h *Host) hearOlder(now time.Time, q *query) {
 		}
 		return
 	}
+	// While all delays run out as soon, another general query changes nothing
+	// that its sender needs; a flood of them must not cost a look at all groups.
+	by := now.Add(limit)
+	if h.answeredBy.After(now) && !by.Before(h.answeredBy) {
+		return
+	}
+	h.answeredBy = by
 	for _, m := range h.sorted() {
 		start(m)
 	}

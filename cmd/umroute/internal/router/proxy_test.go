@@ -184,6 +184,21 @@ func TestProxyLeaves(t *testing.T) {
 	})
 }
 
+// TestProxyStops ends a router whose links want a group.
+func TestProxyStops(t *testing.T) {
+	t.Parallel()
+	l := newProxyLab(t, "")
+	group := netip.MustParseAddrPort("239.1.1.1:5001")
+	l.red.join(group)
+	l.awaitAsked(group.Addr(), "exclude")
+	begin := time.Now()
+	l.stop()
+	eventually(t, "the leave upstream", func() bool {
+		_, left := l.wire.leave(group.Addr(), begin)
+		return left
+	})
+}
+
 // TestProxyUpstreamLost takes the LAN away and gives it back.
 func TestProxyUpstreamLost(t *testing.T) {
 	t.Parallel()
