@@ -65,12 +65,13 @@ func (l *Link) readBusy() (done bool, err error) {
 		b.taken += b.n
 		return true, nil
 	}
-	b.busy = b.taken <= fewPackets && pause(l.fd)
-	b.taken = 0
+	// When there is nothing to do: no packet has to wait for it.
 	if now := time.Now(); now.Sub(b.yielded) > yieldInterval {
 		b.yielded = now
 		runtime.Gosched()
 	}
+	b.busy = b.taken <= fewPackets && pause(l.fd)
+	b.taken = 0
 	return false, nil
 }
 
