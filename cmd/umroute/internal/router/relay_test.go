@@ -3,6 +3,7 @@ package router_test
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -23,9 +24,9 @@ func (s *station) say(source netip.AddrPort, group netip.AddrPort, ttl int, text
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, ttl)
 	})
 	to := net.UDPAddrFromAddrPort(group)
-	to.Zone = device
-	if group.Addr().Is4() {
-		to.Zone = ""
+	if group.Addr().Is6() {
+		// By name it would be looked up in the namespace of the test.
+		to.Zone = strconv.Itoa(s.Index(device))
 	}
 	// A new device has no IPv6 routes for a moment.
 	eventually(s.t, "a way to "+group.String(), func() bool {
