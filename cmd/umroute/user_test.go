@@ -161,11 +161,11 @@ func children(pid int) (pids []int) {
 // podman starts a container from a root filesystem that has one program.
 func (u *user) podman() container {
 	u.t.Helper()
-	root, home := u.t.TempDir(), u.t.TempDir()
+	root, home := u.dir(), u.dir()
 	if err := copyWithLibraries(root, "sleep"); err != nil {
 		u.t.Skip(err)
 	}
-	pidFile := filepath.Join(u.t.TempDir(), "pid")
+	pidFile := filepath.Join(u.dir(), "pid")
 	cmd := u.commandWithCgroups("podman", "--cgroup-manager=cgroupfs", "--root", home+"/store",
 		"--runroot", home+"/run", "--storage-driver", "vfs", "run", "--cgroups=disabled",
 		"--network=none", "--pidfile", pidFile, "--rootfs", root, "/bin/sleep", "600")
@@ -197,6 +197,17 @@ func (u *user) podman() container {
 	end := func() { _ = unix.Kill(pid, unix.SIGKILL) }
 	u.t.Cleanup(end)
 	return container{pid: pid, end: end}
+}
+
+// dir is a directory that processes of podman may still write to when the test
+// is over. /run is the tests' own and goes with them.
+func (u *user) dir() string {
+	u.t.Helper()
+	dir, err := os.MkdirTemp("/run", "podman-")
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return dir
 }
 
 // commandWithCgroups is a command that sees version 2 of the control groups
