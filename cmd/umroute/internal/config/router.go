@@ -19,18 +19,23 @@ func (d *decoder) config(root ast.Node) *Config {
 	var drafts []draft
 	var unicast []unicastDraft
 	var rpf []rpfDraft
+	written := false
 	at := d.section(root, "the configuration", fields{
-		"name":       func(e entry) { d.routerName(e, &c.Name) },
-		"log":        func(e entry) { d.log(e, &c.Log) },
-		"metrics":    func(e entry) { d.metrics(e, &c.Metrics) },
-		"control":    func(e entry) { d.control(e, &c.Control) },
-		"interfaces": func(e entry) { drafts = d.interfaces(e) },
-		"domains":    func(e entry) { c.Domains = d.domains(e) },
-		"unicast":    func(e entry) { unicast = d.unicast(e, &c.Unicast) },
-		"rpf":        func(e entry) { rpf = d.rpf(e) },
-		"protocols":  func(e entry) { d.protocols(e, &c.Protocols) },
+		"name":    func(e entry) { d.routerName(e, &c.Name) },
+		"log":     func(e entry) { d.log(e, &c.Log) },
+		"metrics": func(e entry) { d.metrics(e, &c.Metrics) },
+		"control": func(e entry) { d.control(e, &c.Control) },
+		"interfaces": func(e entry) {
+			drafts = d.interfaces(e)
+			_, written = e.value.(*ast.MappingNode)
+		},
+		"domains":   func(e entry) { c.Domains = d.domains(e) },
+		"unicast":   func(e entry) { unicast = d.unicast(e, &c.Unicast) },
+		"rpf":       func(e entry) { rpf = d.rpf(e) },
+		"protocols": func(e entry) { d.protocols(e, &c.Protocols) },
 	})
-	if len(drafts) == 0 {
+	// An empty file is a slip, "interfaces: {}" a router that others attach to.
+	if len(drafts) == 0 && !written {
 		d.noInterfaces(at)
 	}
 	d.checkDevices(drafts)
@@ -61,7 +66,8 @@ func (d *decoder) noInterfaces(at marks) {
 	if p, ok := at["interfaces"]; ok {
 		pos = p
 	}
-	d.problem(pos, "as in interfaces: {red: {netns: red}}", "no interfaces")
+	d.problem(pos, "as in interfaces: {red: {netns: red}}; {} where all are attached",
+		"no interfaces")
 }
 
 func (d *decoder) log(e entry, target *Log) {
