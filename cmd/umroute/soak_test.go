@@ -71,7 +71,9 @@ func TestSoak(t *testing.T) {
 	if late.memory > 2*early.memory+32<<20 {
 		t.Errorf("memory grows from %d MiB to %d MiB", early.memory>>20, late.memory>>20)
 	}
-	checkWhole(t, receiver, st.end())
+	if sent := st.end(); !raceDetector { // with which a queue may overflow
+		checkWhole(t, receiver, sent)
+	}
 	if took := p.stop(); took > stopTime {
 		t.Errorf("stopping took %v", took)
 	}

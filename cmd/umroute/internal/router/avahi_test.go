@@ -57,8 +57,12 @@ func startAvahi(s *station, name string, v6 bool) *avahi {
 		_, err := os.Stat(bus)
 		return err == nil
 	})
-	// Its files in /run are at fixed places.
-	a.start("unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run && exec avahi-daemon "+
+	// Its files in /run are at fixed places, and belong to a user that an ordinary
+	// user's namespace does not have.
+	a.write("passwd", "root:x:0:0::/:/bin/sh\navahi:x:0:0::/:/bin/sh\n")
+	a.write("group", "root:x:0:\navahi:x:0:\nnetdev:x:0:\n")
+	a.start("unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run && cd "+dir+
+		" && mount --bind passwd /etc/passwd && mount --bind group /etc/group && exec avahi-daemon "+
 		"--no-drop-root --no-chroot --no-rlimits -f "+filepath.Join(dir, "avahi.conf"))
 	eventually(s.t, "Avahi answers on "+name, func() bool {
 		_, err := a.browse()
