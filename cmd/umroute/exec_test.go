@@ -132,7 +132,7 @@ func TestExecContainer(t *testing.T) {
 		"--group", "239.1.1.1", "--port", "5001", "--count", "1")
 	p.awaitJoined("box", netip.MustParseAddr("239.1.1.1"))
 	sender := u.exec(p, "sender", nil, u.program, "send", "--group", "239.1.1.1", "--port", "5001",
-		"--count", "1")
+		"--count", "20", "--rate", "50")
 	sender.wait()
 	box.wait()
 	if code := box.cmd.ProcessState.ExitCode(); code != statusDone {
